@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "daybook",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Daybook", targets: ["Daybook"]),
+        .library(name: "DaybookCommands", targets: ["DaybookCommands"]),
+        .library(name: "DaybookTesting", targets: ["DaybookTesting"]),
+        .executable(name: "daybook", targets: ["DaybookCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .target(name: "DaybookValues", swiftSettings: settings),
+        .target(name: "DaybookCore", dependencies: ["DaybookValues"], swiftSettings: settings),
+        .target(name: "DaybookSystem", dependencies: ["DaybookValues"], swiftSettings: settings),
+        .target(
+            name: "DaybookJournal", dependencies: ["DaybookSystem", "DaybookValues", "CZlib"], swiftSettings: settings),
+        .target(
+            name: "Daybook",
+            dependencies: ["DaybookValues", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
+        .target(
+            name: "DaybookNode",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookJournal", "DaybookSystem", "DaybookValues",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "DaybookInbox",
+            dependencies: ["DaybookSystem", "DaybookValues", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
+        .target(
+            name: "DaybookServer",
+            dependencies: [
+                "DaybookNode", "DaybookValues",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "DaybookCommands",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode", "DaybookServer",
+                "DaybookSystem", "DaybookValues",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(name: "DaybookCLI", dependencies: ["DaybookCommands"], swiftSettings: settings),
+        .target(
+            name: "DaybookFakes", dependencies: ["DaybookSystem", "DaybookValues"], swiftSettings: settings),
+        .target(
+            name: "DaybookTesting",
+            dependencies: ["Daybook", "DaybookFakes", "DaybookNode", "DaybookSystem", "DaybookValues"],
+            swiftSettings: settings),
+    ]
+)

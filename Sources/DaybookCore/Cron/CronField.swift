@@ -54,7 +54,7 @@ package struct CronError: Error, Hashable, Sendable, CustomStringConvertible {
     package let field: CronField?
     /// The part of the schedule at fault; unprintable characters are escaped.
     package let text: String
-    /// Where that part starts, counted in bytes from 1.
+    /// Where in the whole schedule the fault lies, counted in bytes from 1; inside `text` or at its start.
     package let position: Int
     /// What is wrong with it and what would be right.
     package let reason: String

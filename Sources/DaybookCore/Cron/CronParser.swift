@@ -30,10 +30,11 @@ struct CronParser {
             throw CronError("it is empty; write five fields, such as 0 9 * * MON, or @daily", text: rest)
         }
         if first.first == UInt8(ascii: "@") {
+            try parseMacro(first)
             guard words.count == 1 else {
                 throw CronError("nothing may follow a short form such as @daily", text: words[1])
             }
-            return try parseMacro(first)
+            return fields
         }
         switch words.count {
         case 5: fields.hasSeconds = false
@@ -78,7 +79,7 @@ struct CronParser {
         return matches
     }
 
-    private mutating func parseMacro(_ word: ArraySlice<UInt8>) throws(CronError) -> Fields {
+    private mutating func parseMacro(_ word: ArraySlice<UInt8>) throws(CronError) {
         fields.minutes = 1
         fields.hours = 1
         fields.months = 0x1FFE
@@ -111,7 +112,6 @@ struct CronParser {
                     + "@hourly",
                 text: word)
         }
-        return fields
     }
 
     // MARK: - Fields

@@ -99,7 +99,7 @@ extension CronSchedule {
     // MARK: - Local time, in seconds since 1970 on the local clock
 
     /// Whether a local time fits all fields.
-    package func matches(local: Int64) -> Bool {
+    private func matches(local: Int64) -> Bool {
         latestLocal(through: local) == local
     }
 

@@ -54,9 +54,11 @@ package struct ZoneRules: Hashable, Sendable {
         try self.init(name: name, posix: rule, firstOffset: rule.standardOffset, changes: [], offsets: [])
     }
 
+    /// A zone given as a table of changes, in seconds since 1970 and seconds east of Greenwich, and the rule after it.
     /// - Throws: `ZoneError` unless the name is well formed, the changes ascend, and all offsets are under 26 hours
     ///   (RFC 9636, section 3.2).
-    init(name: String, posix: PosixZone?, firstOffset: Int, changes: [Int64], offsets: [Int]) throws(ZoneError) {
+    package init(name: String, posix: PosixZone?, firstOffset: Int, changes: [Int64], offsets: [Int]) throws(ZoneError)
+    {
         guard Self.isWellFormedName(Array(name.utf8)[...]) else { throw .badName(printable(name.utf8)) }
         guard changes.count == offsets.count else { throw .badFile("it has changes without an offset") }
         for (index, change) in changes.enumerated() {

@@ -1,0 +1,217 @@
+package import DaybookValues
+
+/// The two times a command comes with.
+package struct Instant: Sendable, Equatable {
+    /// Never goes back, not even over a restart; what durations are measured by and records carry.
+    package var now: Timestamp
+    /// The wall clock, as it stands; what schedules are measured by.
+    package var wall: Timestamp
+
+    package init(now: Timestamp, wall: Timestamp) {
+        self.now = now
+        self.wall = wall
+    }
+
+    /// Both times the same.
+    package init(_ time: Timestamp) {
+        self.init(now: time, wall: time)
+    }
+}
+
+/// How long a step is to wait: a length, or an instant of the wall clock.
+package enum WaitLength: Sendable, Equatable {
+    /// Milliseconds.
+    case duration(Int64)
+    case until(Timestamp)
+}
+
+/// How an attempt of a step's body ended.
+package enum BodyResult: Sendable, Equatable {
+    case success(output: [UInt8])
+    case failure(AttemptError)
+}
+
+/// What user code threw.
+package struct AttemptError: Sendable, Equatable {
+    /// A JSON object with `name`, `message` and, if known, `stack` and `cause`.
+    package var json: [UInt8]
+    package var isRetriable: Bool
+    /// Milliseconds to wait before the next attempt, if the error asked for that.
+    package var retryAfter: Int64?
+
+    package init(json: [UInt8], isRetriable: Bool = true, retryAfter: Int64? = nil) {
+        self.json = json
+        self.isRetriable = isRetriable
+        self.retryAfter = retryAfter
+    }
+
+    package init(name: String, message: String, isRetriable: Bool = true) {
+        self.init(json: errorJSON(name: name, message: message), isRetriable: isRetriable)
+    }
+}
+
+/// An error as records and outputs carry it.
+package func errorJSON(name: String, message: String) -> [UInt8] {
+    var json: [UInt8] = []
+    json.append(json: #"{"name":"#)
+    json.append(jsonString: name)
+    json.append(json: #","message":"#)
+    json.append(jsonString: message)
+    json.append(UInt8(ascii: "}"))
+    return json
+}
+
+/// How a run's function ended.
+package enum RunEnd: Sendable, Equatable {
+    case returned(output: [UInt8])
+    case threw(AttemptError)
+    case cancelled(reason: String)
+}
+
+/// Where the events of a command come from, if from a claimed inbox file.
+package struct ClaimProgress: Sendable, Equatable {
+    package var name: String
+    /// Bytes of the file that are dealt with once this command is in the journal.
+    package var offset: Int
+    /// Whether that is all of it.
+    package var isWhole: Bool
+
+    package init(name: String, offset: Int, isWhole: Bool) {
+        self.name = name
+        self.offset = offset
+        self.isWhole = isWhole
+    }
+}
+
+/// A step attempt that was under way when the last process died.
+package struct InterruptedStep: Sendable, Equatable {
+    package var run: ULID
+    package var key: String
+    package var attempt: Int
+
+    package init(run: ULID, key: String, attempt: Int) {
+        self.run = run
+        self.key = key
+        self.attempt = attempt
+    }
+}
+
+/// A result that a new run is given from an old one.
+package enum CopiedResult: Sendable, Equatable {
+    case completed(StepOutcome)
+    case failed(StepFailure)
+}
+
+/// What the core can be told. Everything that happens in Daybook is one of these.
+package enum Command: Sendable {
+    /// A process took over; the first command of every epoch.
+    case open(epoch: UInt32, version: String, interrupted: [InterruptedStep])
+    /// An app states all its functions; those of the app that are not named start no more runs.
+    case register(app: String, functions: [FunctionConfig])
+    case publish([Event], claim: ClaimProgress?)
+    case inboxRemoved(claim: String)
+    /// A host began to run the function.
+    case begin(run: ULID)
+    /// The run's code has been unwound: nothing in it can move until one of its open steps does.
+    case park(run: ULID)
+    case endBody(run: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64)
+    case sleep(run: ULID, key: String, length: WaitLength)
+    case wait(run: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64)
+    /// `data` is a JSON object.
+    case invoke(run: ULID, key: String, function: String, data: [UInt8], timeout: Int64)
+    case send(run: ULID, key: String, events: [Event])
+    /// `input` is the event the run was given; only looked at when somebody listens for the run's end.
+    case end(run: ULID, RunEnd, input: [UInt8])
+    case retry(origin: ULID, function: String, input: QueuedRun.Input, eventName: String, copied: [CopiedResult])
+    /// The run's journal is damaged.
+    case quarantine(run: ULID, reason: String)
+    case moveClock(offset: Int64)
+    /// The wall clock was set back: schedules follow it.
+    case alignCrons
+    /// Time passed.
+    case tick
+}
+
+/// What became of a command. Nothing of it may be told to anyone before the records are flushed.
+package enum Answer: Sendable, Equatable {
+    case done
+    /// The body's output is in the journal.
+    case recorded
+    /// The step has a result that no body made.
+    case completed([UInt8])
+    /// The attempt failed and the step is tried again at that instant, by an effect.
+    case retrying(attempt: Int, at: Timestamp)
+    /// The step has failed for good, with that error.
+    case failed([UInt8])
+    /// The step waits; an effect brings its result.
+    case opened
+    /// The run has ended.
+    case ended
+    /// The run, or the step, is not there any more: the result is dropped.
+    case stale
+    /// The events are in the journal: for each its id, and how many runs it started.
+    case published([(id: ULID, started: Int)])
+    case queued(run: ULID)
+    case refused(Refusal)
+
+    package static func == (a: Answer, b: Answer) -> Bool {
+        switch (a, b) {
+        case (.done, .done), (.recorded, .recorded), (.opened, .opened), (.ended, .ended), (.stale, .stale): true
+        case (.completed(let a), .completed(let b)), (.failed(let a), .failed(let b)): a == b
+        case (.retrying(let a, let b), .retrying(let c, let d)): a == c && b == d
+        case (.published(let a), .published(let b)): a.elementsEqual(b) { $0.id == $1.id && $0.started == $1.started }
+        case (.queued(let a), .queued(let b)): a == b
+        case (.refused(let a), .refused(let b)): a == b
+        default: false
+        }
+    }
+}
+
+/// Why the core turned a command down; nothing was written.
+package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
+    case unknownRun(ULID)
+    case runEnded(ULID)
+    case unknownFunction(String)
+    case invalidFunction(String)
+
+    package var description: String {
+        switch self {
+        case .unknownRun(let id): "there is no unfinished run \(id.text)"
+        case .runEnded(let id): "run \(id.text) has ended already"
+        case .unknownFunction(let id): "there is no function '\(id)'"
+        case .invalidFunction(let problem): problem
+        }
+    }
+}
+
+/// What the world must do because of what is now in the journal.
+package enum Effect: Sendable, Equatable {
+    /// The run's function has something to do. `input` is at hand when the run is new.
+    case run(ULID, input: [UInt8]?)
+    /// A step of the run has a result, or its next attempt is due.
+    case deliver(run: ULID, key: String, Delivery)
+    /// The run has ended: its code is to stop.
+    case close(run: ULID)
+    /// A timeout of the run has passed: cancel it, for this reason.
+    case cancel(run: ULID, reason: String)
+}
+
+package enum Delivery: Sendable, Equatable {
+    case completed([UInt8])
+    case failed([UInt8])
+    case retry(attempt: Int)
+}
+
+/// The limits of runs.
+package struct CoreLimits: Sendable {
+    /// Steps of one run that may have a result: 10,000.
+    package var stepsPerRunMax = 10_000
+    /// Bytes of one step's output: 4 MiB.
+    package var stepOutputBytesMax = 4 * 1_048_576
+    /// Bytes of all outputs of a run: 32 MiB.
+    package var runStateBytesMax = 32 * 1_048_576
+    /// The longest sleep, wait or invoke: 366 days, in milliseconds.
+    package var waitMax: Int64 = 366 * 86_400_000
+
+    package init() {}
+}

@@ -1,0 +1,225 @@
+package import DaybookValues
+
+extension Core {
+    /// Applies a record of the journal, in recovery.
+    /// - Parameter time: the record's own.
+    /// - Throws: `RecordError.outOfPlace` when the record does not fit the state; the state is then as it was before.
+    package func apply(_ record: Record, stream: RecordStream, at time: Timestamp) throws(RecordError) {
+        self.time = Instant(time)
+        if case .system = stream { systemMonth = time.month }
+        try applyRecord(record, stream: stream, at: time)
+    }
+
+    func applyRecord(_ record: Record, stream: RecordStream, at time: Timestamp) throws(RecordError) {
+        newestRecordTime = max(newestRecordTime, time)
+        switch stream {
+        case .run(let id):
+            if case .runQueued(let queued) = record {
+                try applyQueued(queued, id, record, at: time)
+            } else if let run = runs[id] {
+                if snapshot != nil { keepForSnapshot(run) }
+                try apply(record, to: run, at: time)
+            } else {
+                throw .outOfPlace(kind: "\(record.kind)", reason: "run \(id.text) is not under way")
+            }
+        case .events: break
+        case .system: try applySystem(record, at: time)
+        }
+    }
+
+    private func applyQueued(
+        _ queued: QueuedRun, _ id: ULID, _ record: Record, at time: Timestamp
+    ) throws(RecordError) {
+        guard let function = functionIndex[queued.function] else {
+            throw .outOfPlace(kind: "\(record.kind)", reason: "there is no function '\(queued.function)'")
+        }
+        guard runs[id] == nil else {
+            throw .outOfPlace(kind: "\(record.kind)", reason: "run \(id.text) is under way already")
+        }
+        let name = queued.eventName
+        let run = Run(
+            id: id, function: function, cause: queued.cause,
+            isLifecycleHandler: name == "inngest/function.failed" || name == "inngest/function.finished",
+            queuedAt: time, startAt: queued.startAt)
+        run.snapshotted = snapshotNumber
+        runs[id] = run
+        functions[function].runCount += 1
+        if let key = queued.key { dedup.insert(dedupKey(queued.function, key), at: time) }
+        if let startAt = queued.startAt { wallTimers.add(.delayedStart(run: id), due: startAt) }
+        if let timeout = functions[function].config.startTimeout {
+            durationTimers.add(.startTimeout(run: id), due: time + timeout)
+        }
+    }
+
+    private func apply(_ record: Record, to run: Run, at time: Timestamp) throws(RecordError) {
+        switch record {
+        case .runStarted:
+            run.startedAt = time
+            if let timeout = functions[run.function].config.finishTimeout {
+                durationTimers.add(.finishTimeout(run: run.id), due: time + timeout)
+            }
+        case .runParked: run.isParked = true
+        case .stepCompleted(let step):
+            run.stepCount += 1
+            run.stateBytes += step.output.count
+            settle(step.key, of: run)
+        case .stepFailed(let step):
+            if let retryAt = step.retryAt {
+                close(step.key, of: run)
+                open(step.key, .retry(isSuspect: false), due: retryAt, attempt: step.attempt + 1, of: run)
+            } else {
+                run.stepCount += 1
+                run.stateBytes += step.error.count
+                settle(step.key, of: run)
+            }
+        case .stepInterrupted(let key, let attempt, let isCharged):
+            close(key, of: run)
+            let suspect = Suspect(run: run.id, key: key)
+            if !suspects.contains(suspect) { suspects.append(suspect) }
+            open(key, .retry(isSuspect: true), due: time, attempt: isCharged ? attempt + 1 : attempt, of: run)
+            run.isParked = false
+        case .sleepStarted(let key, let due, _, let isUntil):
+            open(key, .sleep(isUntil: isUntil), due: due, attempt: 1, of: run)
+        case .waitStarted(let key, let event, let matches, let due, _):
+            open(key, .wait(event: event, matches: matches), due: due, attempt: 1, of: run)
+            waits.add(WaitIndex.Entry(run: run.id, number: lastNumber, matches: matches), on: event)
+        case .invokeStarted(let key, _, let child, let due, _):
+            open(key, .invoke(child: child), due: due, attempt: 1, of: run)
+        case .attemptFailed(let attempt, _, let retryAt):
+            run.attempt = attempt + 1
+            run.isParked = false
+            scheduleAttempt(of: run, at: retryAt)
+        case .runCompleted, .runFailed, .runCancelled, .runQuarantined:
+            for step in run.open { forget(step) }
+            suspects.removeAll { $0.run == run.id }
+            functions[run.function].runCount -= 1
+            runs[run.id] = nil
+        default:
+            throw .outOfPlace(kind: "\(record.kind)", reason: "it is in the stream of run \(run.id.text)")
+        }
+    }
+
+    private func scheduleAttempt(of run: Run, at retryAt: Timestamp) {
+        lastNumber += 1
+        run.retryAt = retryAt
+        run.retryNumber = lastNumber
+        durationTimers.add(.attempt(run: run.id, number: lastNumber), due: retryAt)
+    }
+
+    /// The step has its result: the run moves on, and the code after it has a fresh budget of attempts.
+    private func settle(_ key: String, of run: Run) {
+        close(key, of: run)
+        run.attempt = 1
+        run.isParked = false
+    }
+
+    private func open(_ key: String, _ kind: OpenStep.Kind, due: Timestamp, attempt: Int, of run: Run) {
+        lastNumber += 1
+        let step = OpenStep(key: key, kind: kind, number: lastNumber, due: due, attempt: attempt)
+        run.open.append(step)
+        setTimer(step, of: run)
+    }
+
+    func setTimer(_ step: OpenStep, of run: Run) {
+        switch step.kind {
+        case .sleep(isUntil: true): wallTimers.add(.step(run: run.id, number: step.number), due: step.due)
+        case .retry(isSuspect: true): break
+        default: durationTimers.add(.step(run: run.id, number: step.number), due: step.due)
+        }
+    }
+
+    private func close(_ key: String, of run: Run) {
+        guard let index = run.openIndex(key) else { return }
+        forget(run.open.remove(at: index))
+    }
+
+    private func forget(_ step: OpenStep) {
+        if case .wait(let event, let matches) = step.kind {
+            waits.remove(number: step.number, matches: matches, on: event)
+        }
+    }
+
+    // MARK: - The system stream
+
+    private func applySystem(_ record: Record, at time: Timestamp) throws(RecordError) {
+        switch record {
+        case .epochOpened: break
+        case .monthOpened(let state):
+            // In a full journal this says what is known already; without the older files it says what they said.
+            guard functions.isEmpty else { break }
+            for function in state.functions {
+                var restored = FunctionState(function.config)
+                restored.isRemoved = function.isRemoved
+                restored.restore(function.crons)
+                functionIndex[function.config.id] = functions.count
+                functions.append(restored)
+                setCronTimers(functions.count - 1)
+            }
+            claims = state.claims
+            clockOffset = state.clockOffset
+            routes.rebuild(functions)
+        case .functionRegistered(let config):
+            var function = FunctionState(config)
+            if let index = functionIndex[config.id] {
+                function.keepTicks(of: functions[index])
+                function.runCount = functions[index].runCount
+                functions[index] = function
+                setCronTimers(index)
+            } else {
+                functionIndex[config.id] = functions.count
+                functions.append(function)
+            }
+            routes.rebuild(functions)
+        case .functionRemoved(let id):
+            guard let index = functionIndex[id] else {
+                throw .outOfPlace(kind: "\(record.kind)", reason: "there is no function '\(id)'")
+            }
+            functions[index].isRemoved = true
+            for cron in functions[index].crons.indices { functions[index].crons[cron].next = nil }
+            routes.rebuild(functions)
+        case .cronScheduled(let id, let trigger, let tick):
+            let (function, cron) = try place(of: record, id, trigger)
+            functions[function].crons[cron].next = tick
+            setCronTimers(function, only: cron)
+        case .cronTicked(let id, let trigger, let tick, _, let next):
+            let (function, cron) = try place(of: record, id, trigger)
+            // A tick that follows the last one directly lengthens its range. Ticks that were passed over stay free: if
+            // they were missed they never come again, and if the clock had jumped ahead they run when it comes back.
+            let known = functions[function].crons[cron]
+            let last = known.handled.ranges.last { $0.upperBound < tick }?.upperBound
+            let follows = last.map { known.schedule.nextTick(after: $0, in: known.zone) == tick } ?? false
+            functions[function].crons[cron].handled.insert(tick, from: follows ? last ?? tick : tick)
+            functions[function].crons[cron].next = next
+            setCronTimers(function, only: cron)
+        case .clockMoved(let offset): clockOffset = offset
+        case .inboxCommitted(let name, let offset, let isWhole):
+            let claim = SystemState.Claim(name: name, offset: offset, isWhole: isWhole)
+            if let index = claims.firstIndex(where: { $0.name == name }) {
+                claims[index] = claim
+            } else {
+                claims.append(claim)
+            }
+        case .inboxRemoved(let name): claims.removeAll { $0.name == name }
+        default: throw .outOfPlace(kind: "\(record.kind)", reason: "it is in the system stream")
+        }
+    }
+
+    private func place(
+        of record: Record, _ id: String, _ trigger: Int
+    ) throws(RecordError) -> (function: Int, cron: Int) {
+        guard let function = functionIndex[id],
+            let cron = functions[function].crons.firstIndex(where: { $0.trigger == trigger })
+        else {
+            throw .outOfPlace(
+                kind: "\(record.kind)", reason: "function '\(id)' has no cron trigger number \(trigger)")
+        }
+        return (function, cron)
+    }
+
+    func setCronTimers(_ function: Int, only: Int? = nil) {
+        for (index, cron) in functions[function].crons.enumerated() where only == nil || only == index {
+            guard let next = cron.next else { continue }
+            wallTimers.add(.cron(function: function, trigger: cron.trigger), due: next)
+        }
+    }
+}

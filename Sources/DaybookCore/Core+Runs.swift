@@ -1,0 +1,144 @@
+import DaybookValues
+
+extension Core {
+    func end(_ id: ULID, _ end: RunEnd, input: [UInt8]) -> Answer {
+        guard let run = runs[id] else { return .stale }
+        switch end {
+        case .returned(let output):
+            finish(id, .runCompleted(output: output), status: .completed, input: input)
+        case .threw(let error):
+            let attemptsMax = functions[run.function].config.attemptsMax
+            if error.isRetriable, run.attempt < attemptsMax {
+                let wait =
+                    error.retryAfter.map(retryPolicy.clamped)
+                    ?? retryPolicy.wait(afterAttempt: run.attempt, random: nextRandom())
+                let retryAt = time.now + wait
+                let next = run.attempt + 1
+                emit(.run(id), .attemptFailed(attempt: run.attempt, error: error.json, retryAt: retryAt))
+                return .retrying(attempt: next, at: retryAt)
+            }
+            finish(id, .runFailed(error: error.json), status: .failed, input: input)
+        case .cancelled(let reason):
+            finish(id, .runCancelled(reason: reason), status: .cancelled, input: input)
+            effects.append(.close(run: id))
+        }
+        return .ended
+    }
+
+    /// Ends a run, tells the run that invoked it, and publishes the events of its end.
+    func finish(_ id: ULID, _ record: Record, status: EndStatus, input: [UInt8]?) {
+        guard let run = runs[id] else { return }
+        let function = functions[run.function].config.id
+        emit(.run(id), record)
+        clearSuspicion(ofRun: id)
+        var correlation: String?
+        if case .invoke(let parent, let key) = run.cause {
+            correlation = "\(parent.text).\(key)"
+            finishInvoke(parent: parent, key: key, child: id, function: function, record)
+        }
+        let result: [UInt8]? =
+            switch record {
+            case .runCompleted(let output): output
+            case .runFailed(let error): error
+            case .runQuarantined(let reason): errorJSON(name: "RunQuarantined", message: reason)
+            default: nil
+            }
+        if !run.isLifecycleHandler {
+            publishEnd(of: id, function: function, status: status, result: result, input: input, parent: correlation)
+        }
+    }
+
+    private func finishInvoke(parent: ULID, key: String, child: ULID, function: String, _ record: Record) {
+        guard let run = runs[parent], let index = run.openIndex(key), case .invoke(child) = run.open[index].kind else {
+            return
+        }
+        let failure: [UInt8]
+        switch record {
+        case .runCompleted(let output):
+            emit(.run(parent), .stepCompleted(StepOutcome(key: key, operation: .invoke, output: output)))
+            effects.append(.deliver(run: parent, key: key, .completed(output)))
+            return
+        case .runFailed(let error): failure = error
+        case .runCancelled(let reason):
+            failure = errorJSON(
+                name: "InvokedRunCancelled",
+                message: "the invoked run \(child.text) of '\(function)' was cancelled: \(reason)")
+        default:
+            failure = errorJSON(
+                name: "InvokedRunQuarantined",
+                message: "the journal of the invoked run \(child.text) of '\(function)' is damaged")
+        }
+        emit(.run(parent), .stepFailed(StepFailure(key: key, operation: .invoke, attempt: 1, error: failure)))
+        effects.append(.deliver(run: parent, key: key, .failed(failure)))
+    }
+
+    func retry(
+        origin: ULID, function: String, input: QueuedRun.Input, eventName: String, copied: [CopiedResult]
+    ) -> Answer {
+        guard let index = functionIndex[function], !functions[index].isRemoved else {
+            return .refused(.unknownFunction(function))
+        }
+        let id = makeID()
+        emit(
+            .run(id),
+            .runQueued(QueuedRun(function: function, cause: .retry(of: origin), input: input, eventName: eventName)))
+        for result in copied {
+            switch result {
+            case .completed(var step):
+                step.copiedFrom = origin
+                emit(.run(id), .stepCompleted(step))
+            case .failed(var step):
+                step.copiedFrom = origin
+                emit(.run(id), .stepFailed(step))
+            }
+        }
+        effects.append(.run(id, input: nil))
+        return .queued(run: id)
+    }
+
+    // MARK: - A new process
+
+    func open(epoch: UInt32, version: String, interrupted: [InterruptedStep]) -> Answer {
+        emit(.system, .epochOpened(epoch: epoch, version: version))
+        // Who is to blame? A step that ran alone, or the one suspect that was let run. The others were only there.
+        let present = interrupted.filter { runs[$0.run] != nil }
+        let charged: InterruptedStep? =
+            present.count == 1
+            ? present.first
+            : present.first { step in suspects.first == Suspect(run: step.run, key: step.key) }
+        for step in present {
+            guard let run = runs[step.run] else { continue }
+            let isCharged = step == charged
+            emit(.run(step.run), .stepInterrupted(key: step.key, attempt: step.attempt, isCharged: isCharged))
+            if isCharged, step.attempt >= functions[run.function].config.attemptsMax {
+                let error = errorJSON(
+                    name: "ProcessDied",
+                    message:
+                        "the process died while attempt \(step.attempt) of step '\(step.key)' ran, its last one")
+                emit(.run(step.run), .stepFailed(StepFailure(key: step.key, attempt: step.attempt, error: error)))
+                clearSuspicion(step.run, step.key)
+            }
+        }
+        alignCrons()
+        return .done
+    }
+
+    /// All that is to be done as far as the journal knows: what a node does first after recovery.
+    package func outstandingEffects(at time: Instant) -> [Effect] {
+        self.time = time
+        var found: [Effect] = []
+        for id in runs.keys.sorted() {
+            guard let run = runs[id] else { continue }
+            if run.startedAt == nil {
+                if let startAt = run.startAt, startAt > time.wall { continue }
+            } else if let retryAt = run.retryAt, retryAt > time.now {
+                continue
+            }
+            // What wakes a parked run is a timer or an event; both are set already.
+            if run.isParked { continue }
+            found.append(.run(id, input: nil))
+        }
+        if let first = suspects.first, runs[first.run]?.isParked == true { found.append(.run(first.run, input: nil)) }
+        return found
+    }
+}

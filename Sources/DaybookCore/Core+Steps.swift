@@ -1,0 +1,181 @@
+import DaybookValues
+
+extension Core {
+    func endBody(_ id: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64) -> Answer {
+        guard let run = runs[id] else { return .stale }
+        switch result {
+        case .success(let output):
+            guard output.count <= limits.stepOutputBytesMax else {
+                let message =
+                    "step '\(key)' returned \(output.count) bytes; the limit of a step's output is \(limits.stepOutputBytesMax) bytes. Store the data elsewhere and return a reference to it."
+                return failStep(
+                    run, key: key, attempt: attempt,
+                    error: AttemptError(name: "StepOutputTooLarge", message: message, isRetriable: false),
+                    duration: duration)
+            }
+            if let problem = overflow(run, adding: output.count) { return overflowed(run, problem) }
+            emit(
+                .run(id),
+                .stepCompleted(StepOutcome(key: key, attempt: attempt, output: output, duration: duration)))
+            clearSuspicion(id, key)
+            return .recorded
+        case .failure(let error):
+            return failStep(run, key: key, attempt: attempt, error: error, duration: duration)
+        }
+    }
+
+    private func failStep(
+        _ run: Run, key: String, attempt: Int, error: AttemptError, duration: Int64
+    ) -> Answer {
+        let retryAt = nextAttempt(after: attempt, of: run, error)
+        emit(
+            .run(run.id),
+            .stepFailed(
+                StepFailure(key: key, attempt: attempt, error: error.json, duration: duration, retryAt: retryAt)))
+        clearSuspicion(run.id, key)
+        if let retryAt { return .retrying(attempt: attempt + 1, at: retryAt) }
+        return .failed(error.json)
+    }
+
+    private func nextAttempt(after attempt: Int, of run: Run, _ error: AttemptError) -> Timestamp? {
+        guard error.isRetriable, attempt < functions[run.function].config.attemptsMax else { return nil }
+        let wait =
+            error.retryAfter.map(retryPolicy.clamped)
+            ?? retryPolicy.wait(afterAttempt: attempt, random: nextRandom())
+        return time.now + wait
+    }
+
+    private func overflow(_ run: Run, adding bytes: Int) -> String? {
+        if run.stepCount >= limits.stepsPerRunMax {
+            return "The function run exceeded the step limit of \(limits.stepsPerRunMax) steps."
+        }
+        if run.stateBytes + bytes > limits.runStateBytesMax {
+            return "The function run exceeded the state size limit of \(limits.runStateBytesMax) bytes."
+        }
+        return nil
+    }
+
+    /// A run that grew over a limit has failed.
+    private func overflowed(_ run: Run, _ problem: String) -> Answer {
+        let error = errorJSON(name: "RunOverflowed", message: problem)
+        finish(run.id, .runFailed(error: error), status: .failed, input: nil)
+        effects.append(.close(run: run.id))
+        return .ended
+    }
+
+    // MARK: - Steps that wait
+
+    func sleep(_ id: ULID, key: String, length: WaitLength) -> Answer {
+        guard let run = runs[id] else { return .stale }
+        if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
+        let milliseconds: Int64
+        let due: Timestamp
+        let isUntil: Bool
+        switch length {
+        case .duration(let duration):
+            (milliseconds, due, isUntil) = (duration, time.now + duration, false)
+        case .until(let instant):
+            (milliseconds, due, isUntil) = (instant - time.wall, instant, true)
+        }
+        guard milliseconds > 0 else { return completeAtOnce(run, key: key, .sleep) }
+        guard milliseconds <= limits.waitMax else { return refuseTooLong(run, key: key, .sleep, "sleep") }
+        emit(.run(id), .sleepStarted(key: key, due: due, length: milliseconds, isUntil: isUntil))
+        return .opened
+    }
+
+    func wait(_ id: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64) -> Answer {
+        guard let run = runs[id] else { return .stale }
+        if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
+        guard timeout > 0 else { return completeAtOnce(run, key: key, .wait) }
+        guard timeout <= limits.waitMax else { return refuseTooLong(run, key: key, .wait, "wait for an event") }
+        emit(
+            .run(id),
+            .waitStarted(key: key, event: event, matches: matches, due: time.now + timeout, length: timeout))
+        return .opened
+    }
+
+    func invoke(_ id: ULID, key: String, function: String, data: [UInt8], timeout: Int64) -> Answer {
+        guard let run = runs[id] else { return .stale }
+        if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
+        guard timeout <= limits.waitMax else { return refuseTooLong(run, key: key, .invoke, "invoke") }
+        guard let index = functionIndex[function], !functions[index].isRemoved else {
+            return failAtOnce(
+                run, key: key, .invoke,
+                errorJSON(name: "Error", message: "could not find function with ID: \(function)"))
+        }
+        let child = makeID()
+        emit(
+            .run(id),
+            .invokeStarted(key: key, function: function, child: child, due: time.now + timeout, length: timeout))
+        var payload: [UInt8] = []
+        payload.append(contentsOf: data.count > 2 ? data.dropLast() : [UInt8(ascii: "{")][...])
+        if data.count > 2 { payload.append(UInt8(ascii: ",")) }
+        payload.append(json: #""_inngest":{"fn_id":"#)
+        payload.append(jsonString: function)
+        payload.append(json: #","correlation_id":"#)
+        payload.append(jsonString: "\(id.text).\(key)")
+        payload.append(json: "}}")
+        let event = Event(internal: "inngest/function.invoked", id: makeID(), at: time.now, data: payload)
+        if listens(to: event.name) { publish(event) }
+        queue(child, function, cause: .invoke(parent: id, key: key), event: event)
+        return .opened
+    }
+
+    func send(_ id: ULID, key: String, events: [Event]) -> Answer {
+        guard let run = runs[id] else { return .stale }
+        if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
+        var output: [UInt8] = []
+        output.append(json: #"{"ids":["#)
+        for (index, event) in events.enumerated() {
+            if index > 0 { output.append(UInt8(ascii: ",")) }
+            output.append(jsonString: event.id.text)
+        }
+        output.append(json: "]}")
+        // The step's record comes first: an event it sends may end or resume this very run.
+        emit(.run(id), .stepCompleted(StepOutcome(key: key, operation: .send, output: output)))
+        for event in events { publish(event) }
+        return .completed(output)
+    }
+
+    private func completeAtOnce(_ run: Run, key: String, _ operation: StepOperation) -> Answer {
+        let null = Array("null".utf8)
+        emit(.run(run.id), .stepCompleted(StepOutcome(key: key, operation: operation, output: null)))
+        return .completed(null)
+    }
+
+    private func failAtOnce(_ run: Run, key: String, _ operation: StepOperation, _ error: [UInt8]) -> Answer {
+        emit(.run(run.id), .stepFailed(StepFailure(key: key, operation: operation, attempt: 1, error: error)))
+        return .failed(error)
+    }
+
+    private func refuseTooLong(_ run: Run, key: String, _ operation: StepOperation, _ what: String) -> Answer {
+        let days = limits.waitMax / 86_400_000
+        return failAtOnce(
+            run, key: key, operation,
+            errorJSON(name: "WaitTooLong", message: "step '\(key)': a \(what) may last at most \(days) days"))
+    }
+
+    // MARK: - Suspects
+
+    /// A suspect that has a result, or whose run has ended, is cleared; the next one may run.
+    func clearSuspicion(_ run: ULID, _ key: String) {
+        guard !suspects.isEmpty, let index = suspects.firstIndex(of: Suspect(run: run, key: key)) else { return }
+        suspects.remove(at: index)
+        if index == 0 { releaseSuspect() }
+    }
+
+    func clearSuspicion(ofRun run: ULID) {
+        guard suspects.contains(where: { $0.run == run }) else { return }
+        let wasFirst = suspects.first?.run == run
+        suspects.removeAll { $0.run == run }
+        if wasFirst { releaseSuspect() }
+    }
+
+    /// Lets the first suspect run.
+    func releaseSuspect() {
+        guard let first = suspects.first, let run = runs[first.run], let index = run.openIndex(first.key) else {
+            return
+        }
+        effects.append(.deliver(run: first.run, key: first.key, .retry(attempt: run.open[index].attempt)))
+    }
+}

@@ -1,0 +1,181 @@
+package import DaybookValues
+
+extension Core {
+    /// The next instants at which time alone makes something happen.
+    package var nextDeadlines: (now: Timestamp?, wall: Timestamp?) { (durationTimers.nextDue, wallTimers.nextDue) }
+
+    /// Handles timers that are due, at most `limit` of them.
+    /// - Returns: whether there may be more.
+    package func fireTimers(at time: Instant, seed: UInt64, limit: Int) -> Bool {
+        _ = handle(.tick, at: time, seed: seed)
+        for _ in 0..<limit {
+            guard let timer = durationTimers.pop(dueBy: time.now) ?? wallTimers.pop(dueBy: time.wall) else {
+                return false
+            }
+            fire(timer)
+        }
+        compactTimers()
+        return true
+    }
+
+    private func fire(_ timer: Timer) {
+        switch timer.target {
+        case .step(let id, let number):
+            guard let run = runs[id], let step = run.openStep(number: number) else { return }
+            fire(step, of: run)
+        case .delayedStart(let id):
+            guard let run = runs[id], run.startedAt == nil else { return }
+            effects.append(.run(id, input: nil))
+        case .startTimeout(let id):
+            guard let run = runs[id], run.startedAt == nil else { return }
+            effects.append(.cancel(run: id, reason: "it had not started within its start timeout"))
+        case .finishTimeout(let id):
+            guard runs[id] != nil else { return }
+            effects.append(.cancel(run: id, reason: "it had not ended within its finish timeout"))
+        case .attempt(let id, let number):
+            guard let run = runs[id], run.retryNumber == number, run.retryAt != nil else { return }
+            effects.append(.run(id, input: nil))
+        case .cron(let function, let trigger):
+            fireCron(function: function, trigger: trigger, due: timer.due)
+        }
+    }
+
+    private func fire(_ step: OpenStep, of run: Run) {
+        let null = Array("null".utf8)
+        switch step.kind {
+        case .sleep:
+            emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .sleep, output: null)))
+            effects.append(.deliver(run: run.id, key: step.key, .completed(null)))
+        case .wait:
+            emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .wait, output: null)))
+            effects.append(.deliver(run: run.id, key: step.key, .completed(null)))
+        case .invoke:
+            let error = errorJSON(
+                name: "InngestInvokeTimeoutError",
+                message: "Timed out waiting for invoked function to complete")
+            emit(
+                .run(run.id), .stepFailed(StepFailure(key: step.key, operation: .invoke, attempt: 1, error: error)))
+            effects.append(.deliver(run: run.id, key: step.key, .failed(error)))
+        case .retry:
+            effects.append(.deliver(run: run.id, key: step.key, .retry(attempt: step.attempt)))
+        }
+    }
+
+    /// Timers of what has ended are dropped once they outnumber what is alive.
+    private func compactTimers() {
+        let count = durationTimers.items.count + wallTimers.items.count
+        guard count > 4_096, count > 4 * runs.count else { return }
+        durationTimers.compact(isStale: isStale)
+        wallTimers.compact(isStale: isStale)
+    }
+
+    private func isStale(_ target: TimerTarget) -> Bool {
+        switch target {
+        case .step(let id, let number): runs[id]?.openStep(number: number) == nil
+        case .delayedStart(let id), .startTimeout(let id): runs[id].map { $0.startedAt != nil } ?? true
+        case .finishTimeout(let id): runs[id] == nil
+        case .attempt(let id, let number): runs[id]?.retryNumber != number
+        case .cron: false
+        }
+    }
+
+    // MARK: - Cron
+
+    /// A tick that comes later than this was missed: the process was down or the machine asleep. Milliseconds.
+    private static let latenessMax: Int64 = 60_000
+
+    private func fireCron(function index: Int, trigger: Int, due: Timestamp) {
+        guard !functions[index].isRemoved,
+            let cron = functions[index].crons.first(where: { $0.trigger == trigger }), cron.next == due
+        else { return }
+        let config = functions[index].config
+        let wall = time.wall
+        let isMissed = wall - due > Self.latenessMax
+        var ticks: [Timestamp]
+        switch config.catchUp {
+        case _ where !isMissed: ticks = cron.schedule.ticks(from: due, through: wall, limit: 1_000, in: cron.zone)
+        case .latest, .skip:
+            ticks = cron.schedule.latestTick(atOrBefore: wall, notBefore: due, in: cron.zone).map { [$0] } ?? []
+        case .all(let limit): ticks = cron.schedule.ticks(from: due, through: wall, limit: limit, in: cron.zone)
+        }
+        ticks.removeAll { cron.handled.contains($0) }
+        guard !ticks.isEmpty else {
+            emit(.system, .cronScheduled(function: config.id, trigger: trigger, tick: cron.nextFree(after: wall)))
+            return
+        }
+        for (position, tick) in ticks.enumerated() {
+            let isSkipped = config.catchUp == .skip && wall - tick > Self.latenessMax
+            let isLast = position == ticks.count - 1
+            let run = isSkipped ? nil : makeID()
+            let next = isLast ? cron.nextFree(after: max(wall, tick)) : ticks[position + 1]
+            emit(
+                .system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: run, next: next))
+            guard let run else { continue }
+            queue(run, config.id, cause: .cron, event: tickEvent(cron.text, tick))
+        }
+    }
+
+    private func tickEvent(_ text: String, _ tick: Timestamp) -> Event {
+        var data: [UInt8] = []
+        data.append(json: #"{"cron":"#)
+        data.append(jsonString: text)
+        data.append(json: #","scheduledAt":"#)
+        data.append(jsonString: tick.rfc3339Short)
+        data.append(json: #","fireAt":"#)
+        data.append(jsonString: tick.rfc3339Short)
+        data.append(UInt8(ascii: "}"))
+        let event = Event(
+            internal: "inngest/scheduled.timer", id: makeID(), key: tick.rfc3339Short, at: tick, data: data)
+        if listens(to: event.name) { publish(event) }
+        return event
+    }
+
+    /// Sets every schedule to its next tick by the wall clock as it stands: after a registration, at the start of a
+    /// process, and when the wall clock was set back. A tick that is overdue stays, to be caught up with.
+    func alignCrons() {
+        for function in functions where !function.isRemoved {
+            for cron in function.crons {
+                guard let wanted = cron.nextFree(after: time.wall) else { continue }
+                if let next = cron.next, next <= wanted { continue }
+                emit(.system, .cronScheduled(function: function.config.id, trigger: cron.trigger, tick: wanted))
+            }
+        }
+    }
+
+    // MARK: - Registration
+
+    func register(app: String, _ configs: [FunctionConfig]) -> Answer {
+        var ids: Set<String> = []
+        for config in configs {
+            if let problem = config.problem { return .refused(.invalidFunction(problem)) }
+            guard ids.insert(config.id).inserted else {
+                return .refused(.invalidFunction("two functions have the id '\(config.id)'; each needs its own"))
+            }
+            if let index = functionIndex[config.id], !functions[index].isRemoved,
+                functions[index].config.app != config.app
+            {
+                return .refused(
+                    .invalidFunction(
+                        "function '\(config.id)' belongs to app '\(functions[index].config.app)' already"))
+            }
+            for trigger in config.triggers {
+                guard case .cron(let text, let zone) = trigger, let schedule = try? CronSchedule(text) else { continue }
+                guard schedule.nextTick(after: time.wall, in: zone) != nil else {
+                    return .refused(.invalidFunction("function '\(config.id)': cron '\(text)' never comes again"))
+                }
+            }
+        }
+        for config in configs {
+            if let index = functionIndex[config.id], !functions[index].isRemoved, functions[index].config == config {
+                continue
+            }
+            emit(.system, .functionRegistered(config))
+        }
+        for function in functions
+        where function.config.app == app && !function.isRemoved && !ids.contains(function.config.id) {
+            emit(.system, .functionRemoved(id: function.config.id))
+        }
+        alignCrons()
+        return .done
+    }
+}

@@ -1,0 +1,199 @@
+package import DaybookValues
+
+/// What is true in Daybook and what follows from it: commands in, journal records and effects out.
+///
+/// Not safe for concurrent use: one writer owns it. It has no clock, no disk, no randomness and no tasks; time, ids and
+/// chance arrive with each command. Handling a command decides and applies record by record: `emit` puts a record into
+/// `records` and applies it to the state, and applying records is the only way the state changes. Recovery applies the
+/// records of the journal through the same function, so that the state is a pure function of the journal.
+package final class Core {
+    package struct Entry {
+        package let stream: RecordStream
+        package let record: Record
+    }
+
+    package let limits: CoreLimits
+    package let retryPolicy: RetryPolicy
+
+    /// Records decided and applied, not yet taken by the node.
+    package var records: [Entry] = []
+    /// Effects to be released once those records are flushed.
+    package var effects: [Effect] = []
+
+    // The state. Everything here follows from the journal.
+    var functions: [FunctionState] = []
+    var functionIndex: [String: Int] = [:]
+    var runs: [ULID: Run] = [:]
+    var dedup = DedupTable()
+    var claims: [SystemState.Claim] = []
+    var clockOffset: Int64 = 0
+    /// The month of the newest system record; its file has been opened.
+    var systemMonth: Int32?
+    /// The time of the newest record.
+    package internal(set) var newestRecordTime = Timestamp.zero
+    /// Numbers openings of steps and settings of retries.
+    var lastNumber: UInt64 = 0
+    /// Steps that were under way at a crash, oldest first: only the first of them may run.
+    var suspects: [Suspect] = []
+
+    // What is derived from the state, to find things quickly.
+    var routes = Routes()
+    var waits = WaitIndex()
+    /// Sleeps, timeouts and retries, by `Instant.now`.
+    var durationTimers = TimerHeap()
+    /// Schedules and dates, by `Instant.wall`.
+    var wallTimers = TimerHeap()
+    var snapshot: SnapshotInProgress?
+    var snapshotNumber: UInt32 = 0
+
+    // The command under way.
+    var time = Instant(.zero)
+    private var seed: UInt64 = 0
+
+    struct Suspect: Equatable {
+        let run: ULID
+        let key: String
+    }
+
+    package init(limits: CoreLimits = CoreLimits(), retryPolicy: RetryPolicy = RetryPolicy()) {
+        self.limits = limits
+        self.retryPolicy = retryPolicy
+    }
+
+    /// Decides what a command means and applies it. The records it caused are appended to `records`, what must happen
+    /// once they are flushed to `effects`.
+    ///
+    /// - Parameters:
+    ///   - time: neither of its times is checked; `now` must not be before that of an earlier command.
+    ///   - seed: any number; ids of runs and jitter are made from it.
+    package func handle(_ command: Command, at time: Instant, seed: UInt64) -> Answer {
+        self.time = time
+        self.seed = seed
+        switch command {
+        case .endBody(let run, let key, let attempt, let result, let duration):
+            return endBody(run, key: key, attempt: attempt, result: result, duration: duration)
+        case .sleep(let run, let key, let length): return sleep(run, key: key, length: length)
+        case .wait(let run, let key, let event, let matches, let timeout):
+            return wait(run, key: key, event: event, matches: matches, timeout: timeout)
+        case .invoke(let run, let key, let function, let data, let timeout):
+            return invoke(run, key: key, function: function, data: data, timeout: timeout)
+        case .send(let run, let key, let events): return send(run, key: key, events: events)
+        case .begin(let id):
+            guard let run = runs[id], run.startedAt == nil else { return .stale }
+            emit(.run(id), .runStarted)
+            return .done
+        case .park(let id):
+            guard let run = runs[id], !run.isParked, !run.open.isEmpty || run.retryAt != nil else { return .stale }
+            emit(.run(id), .runParked)
+            return .done
+        case .end(let id, let end, let input): return self.end(id, end, input: input)
+        case .publish(let events, let claim): return publish(events, claim: claim)
+        case .inboxRemoved(let claim):
+            if claims.contains(where: { $0.name == claim }) { emit(.system, .inboxRemoved(claim: claim)) }
+            return .done
+        case .register(let app, let functions): return register(app: app, functions)
+        case .retry(let origin, let function, let input, let eventName, let copied):
+            return retry(origin: origin, function: function, input: input, eventName: eventName, copied: copied)
+        case .quarantine(let id, let reason):
+            guard runs[id] != nil else { return .refused(.unknownRun(id)) }
+            finish(id, .runQuarantined(reason: reason), status: .failed, input: nil)
+            return .ended
+        case .open(let epoch, let version, let interrupted):
+            return open(epoch: epoch, version: version, interrupted: interrupted)
+        case .moveClock(let offset):
+            emit(.system, .clockMoved(offset: offset))
+            return .done
+        case .alignCrons:
+            alignCrons()
+            return .done
+        case .tick: return .done
+        }
+    }
+
+    /// Puts a record into the journal-to-be and applies it.
+    func emit(_ stream: RecordStream, _ record: Record) {
+        if case .system = stream, systemMonth != time.now.month {
+            // The head of a new month's file repeats what is alive, so that older files are not needed to rebuild it.
+            let state = systemState
+            systemMonth = time.now.month
+            append(.system, .monthOpened(state))
+        }
+        append(stream, record)
+    }
+
+    private func append(_ stream: RecordStream, _ record: Record) {
+        records.append(Entry(stream: stream, record: record))
+        // A record that the core has just decided always fits the state it was decided on.
+        do throws(RecordError) {
+            try applyRecord(record, stream: stream, at: time.now)
+        } catch {
+            preconditionFailure("the core decided a record it cannot apply: \(error)")
+        }
+    }
+
+    func nextRandom() -> UInt64 {
+        seed &+= 0x9E37_79B9_7F4A_7C15
+        var value = seed
+        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+        return value ^ value >> 31
+    }
+
+    func makeID() -> ULID { ULID(at: time.now, random: (nextRandom(), nextRandom())) }
+
+    // MARK: - What others may see
+
+    package var systemState: SystemState {
+        SystemState(functions: functions.map(\.systemState), claims: claims, clockOffset: clockOffset)
+    }
+
+    /// Milliseconds that the movable clock stands ahead.
+    package var movedClockOffset: Int64 { clockOffset }
+
+    package var openClaims: [SystemState.Claim] { claims }
+
+    package var runCount: Int { runs.count }
+
+    package func hasRun(_ id: ULID) -> Bool { runs[id] != nil }
+
+    package var functionSummaries: [FunctionSummary] {
+        functions.map { function in
+            FunctionSummary(
+                config: function.config, isRemoved: function.isRemoved, unfinishedRuns: function.runCount,
+                nextTicks: function.crons.compactMap(\.next))
+        }
+    }
+
+    package func function(_ id: String) -> FunctionConfig? { functionIndex[id].map { functions[$0].config } }
+
+    package func summary(of id: ULID) -> RunSummary? { runs[id].map(summary) }
+
+    /// All unfinished runs, newest first.
+    package var runSummaries: [RunSummary] { runs.keys.sorted(by: >).compactMap { summary(of: $0) } }
+
+    private func summary(_ run: Run) -> RunSummary {
+        RunSummary(
+            id: run.id, function: functions[run.function].config.id,
+            status: run.startedAt == nil ? .queued : .running, queuedAt: run.queuedAt, startAt: run.startAt,
+            startedAt: run.startedAt, attempt: run.attempt, retryAt: run.retryAt, stepCount: run.stepCount,
+            isParked: run.isParked,
+            open: run.open.map { open in
+                var shown = RunSummary.Open(
+                    key: open.key, kind: .sleep, due: open.due, attempt: open.attempt, isReady: false, detail: nil)
+                switch open.kind {
+                case .sleep: break
+                case .wait(let event, _):
+                    shown.kind = .wait
+                    shown.detail = event
+                case .invoke(let child):
+                    shown.kind = .invoke
+                    shown.detail = child.text
+                case .retry(let isSuspect):
+                    shown.kind = .retry
+                    shown.isReady =
+                        isSuspect ? suspects.first == Suspect(run: run.id, key: open.key) : open.due <= time.now
+                }
+                return shown
+            })
+    }
+}

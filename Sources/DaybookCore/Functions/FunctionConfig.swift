@@ -1,0 +1,84 @@
+import DaybookValues
+
+/// What starts a function.
+package enum Trigger: Sendable, Equatable {
+    /// Events of that name (`order/*` and `order.*` stand for every name below), if all of `matches` hold.
+    case event(name: String, matches: [FieldMatch])
+    /// A cron text, with the rules of the zone it is meant in; the rules travel with it, so that the state stays a
+    /// function of the journal.
+    case cron(text: String, zone: ZoneRules)
+}
+
+/// What happens to ticks that were missed while nothing ran.
+package enum CatchUp: Sendable, Equatable {
+    /// One run, for the newest missed tick.
+    case latest
+    /// None.
+    case skip
+    /// One run for every missed tick, the newest `limit` of them.
+    case all(limit: Int)
+}
+
+/// A function as it is registered.
+package struct FunctionConfig: Sendable, Equatable {
+    /// `<app id>-<function id>`; unique in a data directory.
+    package var id: String
+    package var app: String
+    /// What people read; the id when none was given.
+    package var name: String
+    package var triggers: [Trigger]
+    /// Retries after the first attempt, for every step and for the code between steps: 0…20.
+    package var retries: Int
+    /// A run that has not started that long after it was queued is cancelled. Milliseconds.
+    package var startTimeout: Int64?
+    /// A run that has not ended that long after it started is cancelled. Milliseconds.
+    package var finishTimeout: Int64?
+    package var catchUp: CatchUp
+
+    package init(
+        id: String, app: String, name: String? = nil, triggers: [Trigger], retries: Int = 4, startTimeout: Int64? = nil,
+        finishTimeout: Int64? = nil, catchUp: CatchUp = .latest
+    ) {
+        self.id = id
+        self.app = app
+        self.name = name ?? id
+        self.triggers = triggers
+        self.retries = retries
+        self.startTimeout = startTimeout
+        self.finishTimeout = finishTimeout
+        self.catchUp = catchUp
+    }
+
+    package var attemptsMax: Int { retries + 1 }
+
+    /// Why the configuration cannot be used, or nil.
+    package var problem: String? {
+        if id.isEmpty { return "a function needs an id" }
+        if id.utf8.count > 255 { return "function id '\(id)' is longer than 255 bytes" }
+        if !(0...20).contains(retries) { return "function '\(id)': retries must be 0…20, not \(retries)" }
+        if triggers.count > 10 { return "function '\(id)': at most 10 triggers, not \(triggers.count)" }
+        for (index, trigger) in triggers.enumerated() {
+            if triggers[..<index].contains(trigger) { return "function '\(id)': the same trigger is given twice" }
+            switch trigger {
+            case .event(let name, _):
+                if name.isEmpty { return "function '\(id)': a trigger has an empty event name" }
+                if name.utf8.count > 255 {
+                    return "function '\(id)': event name '\(name)' is longer than 255 bytes"
+                }
+            case .cron(let text, _):
+                do throws(CronError) {
+                    _ = try CronSchedule(text)
+                } catch {
+                    return "function '\(id)': \(error)"
+                }
+            }
+        }
+        for (name, value) in [("start", startTimeout), ("finish", finishTimeout)] {
+            if let value, value <= 0 { return "function '\(id)': the \(name) timeout must be longer than 0" }
+        }
+        if case .all(let limit) = catchUp, limit < 1 {
+            return "function '\(id)': catchUp .all(limit:) needs a limit of at least 1"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,354 @@
+package import DaybookValues
+
+extension Record {
+    /// Reads a record back from its kind and payload.
+    /// - Throws: `RecordError.unknownKind` for kinds of newer versions; `.missingField` when the payload lacks
+    ///   something that every version wrote.
+    package init(
+        kind: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>
+    ) throws(RecordError) {
+        let reader = PayloadReader(kind: kind, payload: payload)
+        switch true {
+        case reader.isKind("step.completed"): self = .stepCompleted(try reader.stepOutcome())
+        case reader.isKind("step.failed"): self = .stepFailed(try reader.stepFailure())
+        case reader.isKind("run.queued"): self = .runQueued(try reader.queuedRun())
+        case reader.isKind("run.started"): self = .runStarted
+        case reader.isKind("run.parked"): self = .runParked
+        case reader.isKind("run.completed"): self = .runCompleted(output: try reader.bytes("out"))
+        case reader.isKind("run.failed"): self = .runFailed(error: try reader.bytes("error"))
+        case reader.isKind("run.cancelled"): self = .runCancelled(reason: try reader.string("reason"))
+        case reader.isKind("run.quarantined"): self = .runQuarantined(reason: try reader.string("reason"))
+        case reader.isKind("event.received"): self = try reader.eventReceived()
+        case reader.isKind("sleep.started"):
+            self = .sleepStarted(
+                key: try reader.string("step"), due: try reader.instant("due"), length: try reader.integer("length"),
+                isUntil: reader.field("until")?.bool ?? false)
+        case reader.isKind("wait.started"):
+            self = .waitStarted(
+                key: try reader.string("step"), event: try reader.string("event"), matches: try reader.matches(),
+                due: try reader.instant("due"), length: try reader.integer("length"))
+        case reader.isKind("invoke.started"):
+            self = .invokeStarted(
+                key: try reader.string("step"), function: try reader.string("fn"), child: try reader.ulid("child"),
+                due: try reader.instant("due"), length: try reader.integer("length"))
+        case reader.isKind("attempt.failed"):
+            self = .attemptFailed(
+                attempt: Int(try reader.integer("attempt")), error: try reader.bytes("error"),
+                retryAt: try reader.instant("retryAt"))
+        case reader.isKind("step.interrupted"):
+            self = .stepInterrupted(
+                key: try reader.string("step"), attempt: Int(try reader.integer("attempt")),
+                isCharged: reader.field("charged")?.bool ?? false)
+        case reader.isKind("epoch.opened"):
+            self = .epochOpened(
+                epoch: UInt32(truncatingIfNeeded: try reader.integer("epoch")), version: try reader.string("version"))
+        case reader.isKind("month.opened"):
+            guard let state = reader.field("state").flatMap({ SystemState($0.fields) }) else {
+                throw reader.missing("state")
+            }
+            self = .monthOpened(state)
+        case reader.isKind("function.registered"):
+            guard let config = reader.field("config").flatMap({ FunctionConfig($0.fields) }) else {
+                throw reader.missing("config")
+            }
+            self = .functionRegistered(config)
+        case reader.isKind("function.removed"): self = .functionRemoved(id: try reader.string("fn"))
+        case reader.isKind("cron.scheduled"):
+            self = .cronScheduled(
+                function: try reader.string("fn"), trigger: Int(try reader.integer("trigger")),
+                tick: reader.field("tick")?.timestamp)
+        case reader.isKind("cron.ticked"):
+            self = .cronTicked(
+                function: try reader.string("fn"), trigger: Int(try reader.integer("trigger")),
+                tick: try reader.instant("tick"), run: reader.field("run")?.ulid, next: reader.field("next")?.timestamp)
+        case reader.isKind("clock.moved"): self = .clockMoved(offset: try reader.integer("offset"))
+        case reader.isKind("inbox.committed"):
+            self = .inboxCommitted(
+                claim: try reader.string("claim"), offset: Int(try reader.integer("offset")),
+                isWhole: reader.field("whole")?.bool ?? false)
+        case reader.isKind("inbox.removed"): self = .inboxRemoved(claim: try reader.string("claim"))
+        default: throw .unknownKind(reader.kindText)
+        }
+    }
+}
+
+/// Looks members of a payload up by name. Payloads are short and their large member comes last, so a walk from the
+/// front is quicker than a table.
+private struct PayloadReader {
+    let kind: UnsafeBufferPointer<UInt8>
+    let payload: UnsafeBufferPointer<UInt8>
+
+    var kindText: String { String(decoding: kind, as: UTF8.self) }
+
+    func isKind(_ wanted: StaticString) -> Bool {
+        guard kind.count == wanted.utf8CodeUnitCount else { return false }
+        for index in 0..<kind.count where kind[index] != wanted.utf8Start[index] { return false }
+        return true
+    }
+
+    func missing(_ field: StaticString) -> RecordError { .missingField(kind: kindText, field: "\(field)") }
+
+    func field(_ name: StaticString) -> JSONFields.Field? {
+        var fields = JSONFields(payload)
+        while let field = fields.next() {
+            if field.isNamed(name) { return field }
+        }
+        return nil
+    }
+
+    func string(_ name: StaticString) throws(RecordError) -> String {
+        guard let value = field(name)?.string else { throw missing(name) }
+        return value
+    }
+
+    func bytes(_ name: StaticString) throws(RecordError) -> [UInt8] {
+        guard let value = field(name)?.bytes else { throw missing(name) }
+        return value
+    }
+
+    func integer(_ name: StaticString) throws(RecordError) -> Int64 {
+        guard let value = field(name)?.integer else { throw missing(name) }
+        return value
+    }
+
+    func instant(_ name: StaticString) throws(RecordError) -> Timestamp {
+        Timestamp(milliseconds: try integer(name))
+    }
+
+    func ulid(_ name: StaticString) throws(RecordError) -> ULID {
+        guard let value = field(name)?.ulid else { throw missing(name) }
+        return value
+    }
+
+    func matches() throws(RecordError) -> [FieldMatch] {
+        guard let field = field("match") else { throw missing("match") }
+        return [FieldMatch](field)
+    }
+
+    func stepOutcome() throws(RecordError) -> StepOutcome {
+        var step = StepOutcome(key: "", output: [])
+        var hasKey = false
+        var hasOutput = false
+        var fields = JSONFields(payload)
+        while let field = fields.next() {
+            if field.isNamed("step") {
+                guard let key = field.string else { throw missing("step") }
+                step.key = key
+                hasKey = true
+            } else if field.isNamed("attempt") {
+                step.attempt = Int(field.integer ?? 1)
+            } else if field.isNamed("out") {
+                step.output = field.bytes
+                hasOutput = true
+            } else if field.isNamed("us") {
+                step.duration = field.integer ?? 0
+            } else if field.isNamed("op") {
+                step.operation = field.string.flatMap(StepOperation.init(rawValue:)) ?? .run
+            } else if field.isNamed("from") {
+                step.copiedFrom = field.ulid
+            }
+        }
+        guard hasKey else { throw missing("step") }
+        guard hasOutput else { throw missing("out") }
+        return step
+    }
+
+    func stepFailure() throws(RecordError) -> StepFailure {
+        StepFailure(
+            key: try string("step"), operation: field("op")?.string.flatMap(StepOperation.init(rawValue:)) ?? .run,
+            attempt: Int(try integer("attempt")), error: try bytes("error"), duration: field("us")?.integer ?? 0,
+            retryAt: field("retryAt")?.timestamp, copiedFrom: field("from")?.ulid)
+    }
+
+    func queuedRun() throws(RecordError) -> QueuedRun {
+        let cause: QueuedRun.Cause
+        switch try string("cause") {
+        case "cron": cause = .cron
+        case "invoke": cause = .invoke(parent: try ulid("parent"), key: try string("step"))
+        case "retry": cause = .retry(of: try ulid("from"))
+        default: cause = .event
+        }
+        let input: QueuedRun.Input
+        if let event = field("event") {
+            input = .inline(event.bytes)
+        } else {
+            input = .received(day: Int32(truncatingIfNeeded: try integer("day")), id: try ulid("ref"))
+        }
+        return QueuedRun(
+            function: try string("fn"), cause: cause, input: input, eventName: try string("name"),
+            key: field("key")?.string, startAt: field("startAt")?.timestamp)
+    }
+
+    func eventReceived() throws(RecordError) -> Record {
+        let event = Event(
+            id: try ulid("id"), key: field("key")?.string, name: try string("name"), timestamp: try instant("ts"),
+            json: try bytes("event"))
+        return .eventReceived(event, started: [ULID](field("runs")), resumed: [ULID](field("resumed")))
+    }
+}
+
+extension [ULID] {
+    fileprivate init(_ field: JSONFields.Field?) {
+        self = []
+        field?.forEachElement { element in
+            if let id = JSONFields.Field(value: element).ulid { append(id) }
+        }
+    }
+}
+
+extension [FieldMatch] {
+    fileprivate init(_ field: JSONFields.Field) {
+        self = []
+        field.forEachElement { pair in
+            var path: String?
+            var value: [UInt8]?
+            JSONFields.Field(value: pair).forEachElement { part in
+                if path == nil {
+                    path = JSONFields.Field(value: part).string
+                } else {
+                    value = [UInt8](part)
+                }
+            }
+            if let path, let value { append(FieldMatch(path: path, value: value)) }
+        }
+    }
+}
+
+extension FunctionConfig {
+    /// Reads the members of an object that `append(to:)` wrote; nil when something essential is missing.
+    package init?(_ members: JSONFields) {
+        var fields = members
+        self.init(id: "", app: "", triggers: [])
+        var catchUpLimit: Int?
+        while let field = fields.next() {
+            if field.isNamed("id") {
+                guard let id = field.string else { return nil }
+                self.id = id
+            } else if field.isNamed("app") {
+                app = field.string ?? ""
+            } else if field.isNamed("name") {
+                name = field.string ?? ""
+            } else if field.isNamed("retries") {
+                retries = Int(field.integer ?? 4)
+            } else if field.isNamed("startTimeout") {
+                startTimeout = field.integer
+            } else if field.isNamed("finishTimeout") {
+                finishTimeout = field.integer
+            } else if field.isNamed("catchUp") {
+                catchUp = field.string == "skip" ? .skip : field.string == "all" ? .all(limit: 1) : .latest
+            } else if field.isNamed("catchUpLimit") {
+                catchUpLimit = field.integer.map { Int($0) }
+            } else if field.isNamed("triggers") {
+                var triggers: [Trigger] = []
+                var isReadable = true
+                field.forEachElement { element in
+                    if let trigger = Trigger(JSONFields.Field(value: element).fields) {
+                        triggers.append(trigger)
+                    } else {
+                        isReadable = false
+                    }
+                }
+                guard isReadable else { return nil }
+                self.triggers = triggers
+            }
+        }
+        if case .all = catchUp { catchUp = .all(limit: catchUpLimit ?? 1) }
+        guard !id.isEmpty else { return nil }
+    }
+}
+
+extension Trigger {
+    fileprivate init?(_ members: JSONFields) {
+        var fields = members
+        var event: String?
+        var cron: String?
+        var matches: [FieldMatch] = []
+        var zone: ZoneRules?
+        while let field = fields.next() {
+            if field.isNamed("event") {
+                event = field.string
+            } else if field.isNamed("cron") {
+                cron = field.string
+            } else if field.isNamed("match") {
+                matches = [FieldMatch](field)
+            } else if field.isNamed("zone") {
+                zone = JSONView(field.bytes).flatMap { try? ZoneRules(json: $0) }
+            }
+        }
+        if let event {
+            self = .event(name: event, matches: matches)
+        } else if let cron, let zone {
+            self = .cron(text: cron, zone: zone)
+        } else {
+            return nil
+        }
+    }
+}
+
+extension SystemState {
+    package init?(_ members: JSONFields) {
+        self.init()
+        var fields = members
+        var isReadable = true
+        while let field = fields.next() {
+            if field.isNamed("clockOffset") {
+                clockOffset = field.integer ?? 0
+            } else if field.isNamed("functions") {
+                field.forEachElement { element in
+                    if let function = Function(JSONFields.Field(value: element).fields) {
+                        functions.append(function)
+                    } else {
+                        isReadable = false
+                    }
+                }
+            } else if field.isNamed("claims") {
+                field.forEachElement { element in
+                    var members = JSONFields.Field(value: element).fields
+                    var claim = Claim(name: "", offset: 0, isWhole: false)
+                    while let member = members.next() {
+                        if member.isNamed("claim") { claim.name = member.string ?? "" }
+                        if member.isNamed("offset") { claim.offset = Int(member.integer ?? 0) }
+                        if member.isNamed("whole") { claim.isWhole = member.bool }
+                    }
+                    claims.append(claim)
+                }
+            }
+        }
+        guard isReadable else { return nil }
+    }
+}
+
+extension SystemState.Function {
+    fileprivate init?(_ members: JSONFields) {
+        var fields = members
+        var config: FunctionConfig?
+        var isRemoved = false
+        var crons: [SystemState.CronState] = []
+        while let field = fields.next() {
+            if field.isNamed("config") {
+                config = FunctionConfig(field.fields)
+            } else if field.isNamed("removed") {
+                isRemoved = field.bool
+            } else if field.isNamed("crons") {
+                field.forEachElement { element in
+                    var members = JSONFields.Field(value: element).fields
+                    var cron = SystemState.CronState(trigger: 0, next: nil, handled: TickNames())
+                    while let member = members.next() {
+                        if member.isNamed("trigger") { cron.trigger = Int(member.integer ?? 0) }
+                        if member.isNamed("next") { cron.next = member.timestamp }
+                        if member.isNamed("handled") {
+                            var ends: [Timestamp] = []
+                            member.forEachElement { tick in
+                                if let tick = JSONFields.Field(value: tick).timestamp { ends.append(tick) }
+                            }
+                            cron.handled = TickNames(ends: ends)
+                        }
+                    }
+                    crons.append(cron)
+                }
+            }
+        }
+        guard let config else { return nil }
+        self.init(config: config, isRemoved: isRemoved, crons: crons)
+    }
+}

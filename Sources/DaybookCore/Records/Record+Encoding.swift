@@ -1,0 +1,313 @@
+import DaybookValues
+
+extension Record {
+    /// Appends the payload: each member with a comma before it, raw JSON, no spaces.
+    package func appendPayload(to bytes: inout [UInt8]) {
+        switch self {
+        case .stepCompleted(let step):
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: step.key)
+            if step.operation != .run {
+                bytes.append(json: #","op":"#)
+                bytes.append(jsonString: step.operation.rawValue)
+            }
+            bytes.append(json: #","attempt":"#)
+            bytes.append(json: step.attempt)
+            if step.duration > 0 {
+                bytes.append(json: #","us":"#)
+                bytes.append(json: step.duration)
+            }
+            if let origin = step.copiedFrom { bytes.append(field: #","from":"#, origin) }
+            bytes.append(json: #","out":"#)
+            bytes.append(contentsOf: step.output)
+        case .stepFailed(let step):
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: step.key)
+            if step.operation != .run {
+                bytes.append(json: #","op":"#)
+                bytes.append(jsonString: step.operation.rawValue)
+            }
+            bytes.append(json: #","attempt":"#)
+            bytes.append(json: step.attempt)
+            if step.duration > 0 {
+                bytes.append(json: #","us":"#)
+                bytes.append(json: step.duration)
+            }
+            if let origin = step.copiedFrom { bytes.append(field: #","from":"#, origin) }
+            bytes.append(json: #","error":"#)
+            bytes.append(contentsOf: step.error)
+            if let retryAt = step.retryAt { bytes.append(field: #","retryAt":"#, retryAt) }
+        case .stepInterrupted(let key, let attempt, let isCharged):
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: key)
+            bytes.append(json: #","attempt":"#)
+            bytes.append(json: attempt)
+            bytes.append(json: #","charged":"#)
+            bytes.append(json: isCharged)
+        case .sleepStarted(let key, let due, let length, let isUntil):
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: key)
+            bytes.append(field: #","due":"#, due)
+            bytes.append(json: #","length":"#)
+            bytes.append(json: length)
+            if isUntil { bytes.append(json: #","until":true"#) }
+        case .waitStarted(let key, let event, let matches, let due, let length):
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: key)
+            bytes.append(json: #","event":"#)
+            bytes.append(jsonString: event)
+            bytes.append(json: #","match":"#)
+            bytes.append(matches)
+            bytes.append(field: #","due":"#, due)
+            bytes.append(json: #","length":"#)
+            bytes.append(json: length)
+        case .invokeStarted(let key, let function, let child, let due, let length):
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: key)
+            bytes.append(json: #","fn":"#)
+            bytes.append(jsonString: function)
+            bytes.append(field: #","child":"#, child)
+            bytes.append(field: #","due":"#, due)
+            bytes.append(json: #","length":"#)
+            bytes.append(json: length)
+        case .attemptFailed(let attempt, let error, let retryAt):
+            bytes.append(json: #","attempt":"#)
+            bytes.append(json: attempt)
+            bytes.append(json: #","error":"#)
+            bytes.append(contentsOf: error)
+            bytes.append(field: #","retryAt":"#, retryAt)
+        case .runStarted, .runParked: break
+        case .runQueued(let run): appendQueuedRun(run, to: &bytes)
+        case .runCompleted(let output):
+            bytes.append(json: #","out":"#)
+            bytes.append(contentsOf: output)
+        case .runFailed(let error):
+            bytes.append(json: #","error":"#)
+            bytes.append(contentsOf: error)
+        case .runCancelled(let reason), .runQuarantined(let reason):
+            bytes.append(json: #","reason":"#)
+            bytes.append(jsonString: reason)
+        case .eventReceived(let event, let started, let resumed):
+            bytes.append(field: #","id":"#, event.id)
+            if let key = event.key {
+                bytes.append(json: #","key":"#)
+                bytes.append(jsonString: key)
+            }
+            bytes.append(json: #","name":"#)
+            bytes.append(jsonString: event.name)
+            bytes.append(field: #","ts":"#, event.timestamp)
+            bytes.append(json: #","runs":"#)
+            bytes.append(started)
+            bytes.append(json: #","resumed":"#)
+            bytes.append(resumed)
+            bytes.append(json: #","event":"#)
+            bytes.append(contentsOf: event.json)
+        case .epochOpened(let epoch, let version):
+            bytes.append(json: #","epoch":"#)
+            bytes.append(json: epoch)
+            bytes.append(json: #","version":"#)
+            bytes.append(jsonString: version)
+        case .monthOpened(let state):
+            bytes.append(json: #","state":"#)
+            state.append(to: &bytes)
+        case .functionRegistered(let config):
+            bytes.append(json: #","config":"#)
+            config.append(to: &bytes)
+        case .functionRemoved(let id):
+            bytes.append(json: #","fn":"#)
+            bytes.append(jsonString: id)
+        case .cronScheduled(let function, let trigger, let tick):
+            bytes.append(json: #","fn":"#)
+            bytes.append(jsonString: function)
+            bytes.append(json: #","trigger":"#)
+            bytes.append(json: trigger)
+            if let tick { bytes.append(field: #","tick":"#, tick) }
+        case .cronTicked(let function, let trigger, let tick, let run, let next):
+            bytes.append(json: #","fn":"#)
+            bytes.append(jsonString: function)
+            bytes.append(json: #","trigger":"#)
+            bytes.append(json: trigger)
+            bytes.append(field: #","tick":"#, tick)
+            if let run { bytes.append(field: #","run":"#, run) }
+            if let next { bytes.append(field: #","next":"#, next) }
+        case .clockMoved(let offset):
+            bytes.append(json: #","offset":"#)
+            bytes.append(json: offset)
+        case .inboxCommitted(let claim, let offset, let isWhole):
+            bytes.append(json: #","claim":"#)
+            bytes.append(jsonString: claim)
+            bytes.append(json: #","offset":"#)
+            bytes.append(json: offset)
+            bytes.append(json: #","whole":"#)
+            bytes.append(json: isWhole)
+        case .inboxRemoved(let claim):
+            bytes.append(json: #","claim":"#)
+            bytes.append(jsonString: claim)
+        }
+    }
+
+    private func appendQueuedRun(_ run: QueuedRun, to bytes: inout [UInt8]) {
+        bytes.append(json: #","fn":"#)
+        bytes.append(jsonString: run.function)
+        switch run.cause {
+        case .event: bytes.append(json: #","cause":"event""#)
+        case .cron: bytes.append(json: #","cause":"cron""#)
+        case .invoke(let parent, let key):
+            bytes.append(json: #","cause":"invoke""#)
+            bytes.append(field: #","parent":"#, parent)
+            bytes.append(json: #","step":"#)
+            bytes.append(jsonString: key)
+        case .retry(let origin):
+            bytes.append(json: #","cause":"retry""#)
+            bytes.append(field: #","from":"#, origin)
+        }
+        bytes.append(json: #","name":"#)
+        bytes.append(jsonString: run.eventName)
+        if let key = run.key {
+            bytes.append(json: #","key":"#)
+            bytes.append(jsonString: key)
+        }
+        if let startAt = run.startAt { bytes.append(field: #","startAt":"#, startAt) }
+        switch run.input {
+        case .inline(let event):
+            bytes.append(json: #","event":"#)
+            bytes.append(contentsOf: event)
+        case .received(let day, let id):
+            bytes.append(json: #","day":"#)
+            bytes.append(json: day)
+            bytes.append(field: #","ref":"#, id)
+        }
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(field: StaticString, _ id: ULID) {
+        append(json: field)
+        append(id)
+    }
+
+    fileprivate mutating func append(_ id: ULID) {
+        append(UInt8(ascii: "\""))
+        id.append(to: &self)
+        append(UInt8(ascii: "\""))
+    }
+
+    fileprivate mutating func append(field: StaticString, _ instant: Timestamp) {
+        append(json: field)
+        append(json: instant.milliseconds)
+    }
+
+    fileprivate mutating func append(_ ids: [ULID]) {
+        append(UInt8(ascii: "["))
+        for (index, id) in ids.enumerated() {
+            if index > 0 { append(UInt8(ascii: ",")) }
+            append(id)
+        }
+        append(UInt8(ascii: "]"))
+    }
+
+    fileprivate mutating func append(_ matches: [FieldMatch]) {
+        append(UInt8(ascii: "["))
+        for (index, match) in matches.enumerated() {
+            if index > 0 { append(UInt8(ascii: ",")) }
+            append(UInt8(ascii: "["))
+            append(jsonString: match.path)
+            append(UInt8(ascii: ","))
+            append(contentsOf: match.value)
+            append(UInt8(ascii: "]"))
+        }
+        append(UInt8(ascii: "]"))
+    }
+}
+
+extension FunctionConfig {
+    /// Appends the configuration as a JSON object.
+    package func append(to bytes: inout [UInt8]) {
+        bytes.append(json: #"{"id":"#)
+        bytes.append(jsonString: id)
+        bytes.append(json: #","app":"#)
+        bytes.append(jsonString: app)
+        bytes.append(json: #","name":"#)
+        bytes.append(jsonString: name)
+        bytes.append(json: #","retries":"#)
+        bytes.append(json: retries)
+        if let startTimeout {
+            bytes.append(json: #","startTimeout":"#)
+            bytes.append(json: startTimeout)
+        }
+        if let finishTimeout {
+            bytes.append(json: #","finishTimeout":"#)
+            bytes.append(json: finishTimeout)
+        }
+        switch catchUp {
+        case .latest: bytes.append(json: #","catchUp":"latest""#)
+        case .skip: bytes.append(json: #","catchUp":"skip""#)
+        case .all(let limit):
+            bytes.append(json: #","catchUp":"all","catchUpLimit":"#)
+            bytes.append(json: limit)
+        }
+        bytes.append(json: #","triggers":["#)
+        for (index, trigger) in triggers.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            switch trigger {
+            case .event(let name, let matches):
+                bytes.append(json: #"{"event":"#)
+                bytes.append(jsonString: name)
+                if !matches.isEmpty {
+                    bytes.append(json: #","match":"#)
+                    bytes.append(matches)
+                }
+            case .cron(let text, let zone):
+                bytes.append(json: #"{"cron":"#)
+                bytes.append(jsonString: text)
+                bytes.append(json: #","zone":"#)
+                zone.append(to: &bytes)
+            }
+            bytes.append(UInt8(ascii: "}"))
+        }
+        bytes.append(json: "]}")
+    }
+}
+
+extension SystemState {
+    package func append(to bytes: inout [UInt8]) {
+        bytes.append(json: #"{"clockOffset":"#)
+        bytes.append(json: clockOffset)
+        bytes.append(json: #","functions":["#)
+        for (index, function) in functions.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(json: #"{"config":"#)
+            function.config.append(to: &bytes)
+            bytes.append(json: #","removed":"#)
+            bytes.append(json: function.isRemoved)
+            bytes.append(json: #","crons":["#)
+            for (index, cron) in function.crons.enumerated() {
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                bytes.append(json: #"{"trigger":"#)
+                bytes.append(json: cron.trigger)
+                if let next = cron.next { bytes.append(field: #","next":"#, next) }
+                bytes.append(json: #","handled":["#)
+                for (index, range) in cron.handled.ranges.enumerated() {
+                    if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                    bytes.append(json: range.lowerBound.milliseconds)
+                    bytes.append(UInt8(ascii: ","))
+                    bytes.append(json: range.upperBound.milliseconds)
+                }
+                bytes.append(json: "]}")
+            }
+            bytes.append(json: "]}")
+        }
+        bytes.append(json: #"],"claims":["#)
+        for (index, claim) in claims.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(json: #"{"claim":"#)
+            bytes.append(jsonString: claim.name)
+            bytes.append(json: #","offset":"#)
+            bytes.append(json: claim.offset)
+            bytes.append(json: #","whole":"#)
+            bytes.append(json: claim.isWhole)
+            bytes.append(UInt8(ascii: "}"))
+        }
+        bytes.append(json: "]}")
+    }
+}

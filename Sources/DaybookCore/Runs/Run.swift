@@ -1,0 +1,108 @@
+package import DaybookValues
+
+/// A step that has begun and has no result yet, as far as the journal knows.
+struct OpenStep {
+    enum Kind {
+        case sleep(isUntil: Bool)
+        case wait(event: String, matches: [FieldMatch])
+        case invoke(child: ULID)
+        /// Waits for its next attempt. A suspect was under way when the process died.
+        case retry(isSuspect: Bool)
+    }
+
+    let key: String
+    var kind: Kind
+    /// Tells this opening of the step from every other, and orders waits on one event.
+    let number: UInt64
+    var due: Timestamp
+    /// The attempt that is next, from 1.
+    var attempt: Int
+}
+
+/// One unfinished run: what its records say, without the outputs of its steps, which stay on disk.
+final class Run {
+    let id: ULID
+    /// Index of the function in the core's table.
+    let function: Int
+    let cause: QueuedRun.Cause
+    /// Runs that a lifecycle event started make no lifecycle events themselves: no recursion.
+    let isLifecycleHandler: Bool
+    let queuedAt: Timestamp
+    /// When to start; nil for at once.
+    let startAt: Timestamp?
+    var startedAt: Timestamp?
+    /// The current attempt of the code between steps, from 1.
+    var attempt = 1
+    /// When the code between steps is tried again, after a failure.
+    var retryAt: Timestamp?
+    /// Tells one setting of `retryAt` from the next.
+    var retryNumber: UInt64 = 0
+    /// Steps that have a result.
+    var stepCount = 0
+    /// Bytes of all their outputs.
+    var stateBytes = 0
+    /// Its code is not loaded, and nothing is to be done until one of its open steps has a result or is due.
+    var isParked = false
+    /// Few; in the order in which they were opened.
+    var open: [OpenStep] = []
+    /// The snapshot that has this run's state already; see `Core+Snapshot.swift`.
+    var snapshotted: UInt32 = 0
+
+    init(
+        id: ULID, function: Int, cause: QueuedRun.Cause, isLifecycleHandler: Bool, queuedAt: Timestamp,
+        startAt: Timestamp?
+    ) {
+        self.id = id
+        self.function = function
+        self.cause = cause
+        self.isLifecycleHandler = isLifecycleHandler
+        self.queuedAt = queuedAt
+        self.startAt = startAt
+    }
+
+    func openIndex(_ key: String) -> Int? {
+        for index in open.indices where open[index].key == key { return index }
+        return nil
+    }
+
+    func openStep(number: UInt64) -> OpenStep? { open.first { $0.number == number } }
+}
+
+/// What others may see of an unfinished run.
+package struct RunSummary: Sendable, Equatable {
+    package enum Status: String, Sendable {
+        case queued
+        case running
+    }
+
+    package struct Open: Sendable, Equatable {
+        package enum Kind: String, Sendable {
+            case sleep
+            case wait
+            case invoke
+            case retry
+        }
+
+        package var key: String
+        package var kind: Kind
+        package var due: Timestamp
+        /// For a retry, the attempt that is next.
+        package var attempt: Int
+        /// For a retry: it may begin now.
+        package var isReady: Bool
+        /// For an invoke: the run it waits for. For a wait: the event's name.
+        package var detail: String?
+    }
+
+    package var id: ULID
+    package var function: String
+    package var status: Status
+    package var queuedAt: Timestamp
+    package var startAt: Timestamp?
+    package var startedAt: Timestamp?
+    package var attempt: Int
+    package var retryAt: Timestamp?
+    package var stepCount: Int
+    package var isParked: Bool
+    package var open: [Open]
+}

@@ -1,0 +1,151 @@
+import DaybookValues
+
+/// A snapshot under way: the state as it was when it began, although the core goes on meanwhile.
+struct SnapshotInProgress {
+    /// All runs of that moment, in order.
+    let ids: [ULID]
+    var position = 0
+    /// Runs that changed or ended before their turn, as they were.
+    var kept: [ULID: [UInt8]] = [:]
+}
+
+extension Core {
+    /// Raised when the format changes; a snapshot of another version is ignored.
+    private static let snapshotVersion: UInt64 = 1
+
+    /// The whole state as bytes: equal states give equal bytes.
+    package var encodedState: [UInt8] {
+        var writer = StateWriter()
+        writeHead(to: &writer)
+        for id in runs.keys.sorted() { runs[id]?.write(to: &writer) }
+        return writer.bytes
+    }
+
+    /// Begins a snapshot of the state as it is now. Take its bytes with `nextSnapshotSlice`, which may be called between
+    /// other commands: what they change is kept aside first.
+    package func beginSnapshot() -> [UInt8] {
+        precondition(snapshot == nil, "a snapshot is under way")
+        snapshotNumber += 1
+        snapshot = SnapshotInProgress(ids: runs.keys.sorted())
+        var writer = StateWriter()
+        writeHead(to: &writer)
+        return writer.bytes
+    }
+
+    /// The next at most `runsMax` runs of the snapshot under way; nil when it is complete.
+    package func nextSnapshotSlice(runsMax: Int) -> [UInt8]? {
+        guard var snapshot else { return nil }
+        guard snapshot.position < snapshot.ids.count else {
+            self.snapshot = nil
+            return nil
+        }
+        var writer = StateWriter()
+        let end = min(snapshot.position + runsMax, snapshot.ids.count)
+        for id in snapshot.ids[snapshot.position..<end] {
+            if let kept = snapshot.kept.removeValue(forKey: id) {
+                writer.append(kept)
+            } else if let run = runs[id] {
+                run.write(to: &writer)
+                run.snapshotted = snapshotNumber
+            }
+        }
+        snapshot.position = end
+        self.snapshot = snapshot
+        return writer.bytes
+    }
+
+    /// Gives up the snapshot under way.
+    package func abandonSnapshot() { snapshot = nil }
+
+    /// Writes a run down as it is, before it changes for the first time since the snapshot began.
+    func keepForSnapshot(_ run: Run) {
+        guard run.snapshotted != snapshotNumber else { return }
+        run.snapshotted = snapshotNumber
+        var writer = StateWriter()
+        run.write(to: &writer)
+        snapshot?.kept[run.id] = writer.bytes
+    }
+
+    private func writeHead(to writer: inout StateWriter) {
+        writer.write(Self.snapshotVersion)
+        writer.write(newestRecordTime)
+        writer.write(systemMonth != nil)
+        writer.write(Int(systemMonth ?? 0))
+        writer.write(lastNumber)
+        var state: [UInt8] = []
+        systemState.append(to: &state)
+        writer.write(state)
+        writer.write(UInt64(suspects.count))
+        for suspect in suspects {
+            writer.write(suspect.run)
+            writer.write(suspect.key)
+        }
+        writer.write(UInt64(dedup.kept.count))
+        for (key, at) in dedup.kept {
+            writer.write(ULID(high: key.high, low: key.low))
+            writer.write(at)
+        }
+        writer.write(UInt64(runs.count))
+    }
+
+    /// Takes over the state of a snapshot. The core must be new.
+    /// - Throws: `SnapshotError` for bytes of another version or bytes that make no sense; the core is then useless.
+    package func restore(snapshot bytes: ArraySlice<UInt8>) throws(SnapshotError) {
+        var reader = StateReader(bytes)
+        guard try reader.number() == Self.snapshotVersion else {
+            throw SnapshotError("the snapshot has another version")
+        }
+        newestRecordTime = try reader.time()
+        let hasMonth = try reader.bool()
+        let month = Int32(truncatingIfNeeded: try reader.integer())
+        systemMonth = hasMonth ? month : nil
+        lastNumber = try reader.number()
+        let text = try reader.text()
+        let state = text.withUnsafeBufferPointer { SystemState(JSONFields.Field(value: $0).fields) }
+        guard let state else { throw SnapshotError("the functions in the snapshot cannot be read") }
+        do throws(RecordError) {
+            try applyRecord(.monthOpened(state), stream: .system, at: newestRecordTime)
+        } catch {
+            throw SnapshotError("\(error)")
+        }
+        for _ in 0..<(try reader.count()) {
+            suspects.append(Suspect(run: try reader.id(), key: try reader.string()))
+        }
+        for _ in 0..<(try reader.count()) {
+            let key = try reader.id()
+            dedup.insert(DedupTable.Key(high: key.high, low: key.low), at: try reader.time())
+        }
+        let count = try reader.count()
+        runs.reserveCapacity(count)
+        for _ in 0..<count {
+            let run = try Run(from: &reader, functionCount: functions.count)
+            runs[run.id] = run
+            functions[run.function].runCount += 1
+            restoreDerived(run)
+        }
+        guard reader.isAtEnd else { throw SnapshotError("bytes are left over at the end of the snapshot") }
+    }
+
+    /// Timers and indexes follow from the run.
+    private func restoreDerived(_ run: Run) {
+        let config = functions[run.function].config
+        if run.startedAt == nil {
+            if let startAt = run.startAt { wallTimers.add(.delayedStart(run: run.id), due: startAt) }
+            if let timeout = config.startTimeout {
+                durationTimers.add(.startTimeout(run: run.id), due: run.queuedAt + timeout)
+            }
+        }
+        if let startedAt = run.startedAt, let timeout = config.finishTimeout {
+            durationTimers.add(.finishTimeout(run: run.id), due: startedAt + timeout)
+        }
+        if let retryAt = run.retryAt {
+            durationTimers.add(.attempt(run: run.id, number: run.retryNumber), due: retryAt)
+        }
+        for step in run.open {
+            setTimer(step, of: run)
+            if case .wait(let event, let matches) = step.kind {
+                waits.add(WaitIndex.Entry(run: run.id, number: step.number, matches: matches), on: event)
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import DaybookValues
+
+extension Run {
+    func write(to writer: inout StateWriter) {
+        writer.write(id)
+        writer.write(UInt64(function))
+        switch cause {
+        case .event: writer.write(0 as UInt64)
+        case .cron: writer.write(1 as UInt64)
+        case .invoke(let parent, let key):
+            writer.write(2 as UInt64)
+            writer.write(parent)
+            writer.write(key)
+        case .retry(let origin):
+            writer.write(3 as UInt64)
+            writer.write(origin)
+        }
+        writer.write(isLifecycleHandler)
+        writer.write(queuedAt)
+        writer.write(startAt)
+        writer.write(startedAt)
+        writer.write(attempt)
+        writer.write(retryAt)
+        writer.write(retryNumber)
+        writer.write(stepCount)
+        writer.write(stateBytes)
+        writer.write(isParked)
+        writer.write(UInt64(open.count))
+        for step in open {
+            writer.write(step.key)
+            writer.write(step.number)
+            writer.write(step.due)
+            writer.write(step.attempt)
+            switch step.kind {
+            case .sleep(let isUntil): writer.write(isUntil ? 1 as UInt64 : 0)
+            case .wait(let event, let matches):
+                writer.write(2 as UInt64)
+                writer.write(event)
+                writer.write(UInt64(matches.count))
+                for match in matches {
+                    writer.write(match.path)
+                    writer.write(match.value)
+                }
+            case .invoke(let child):
+                writer.write(3 as UInt64)
+                writer.write(child)
+            case .retry(let isSuspect): writer.write(isSuspect ? 5 as UInt64 : 4)
+            }
+        }
+    }
+
+    convenience init(from reader: inout StateReader, functionCount: Int) throws(SnapshotError) {
+        let id = try reader.id()
+        let function = Int(truncatingIfNeeded: try reader.number())
+        guard (0..<functionCount).contains(function) else { throw SnapshotError("run \(id.text) has no function") }
+        let cause: QueuedRun.Cause
+        switch try reader.number() {
+        case 0: cause = .event
+        case 1: cause = .cron
+        case 2: cause = .invoke(parent: try reader.id(), key: try reader.string())
+        case 3: cause = .retry(of: try reader.id())
+        default: throw SnapshotError("run \(id.text) has an unknown cause")
+        }
+        self.init(
+            id: id, function: function, cause: cause, isLifecycleHandler: try reader.bool(),
+            queuedAt: try reader.time(), startAt: try reader.optionalTime())
+        startedAt = try reader.optionalTime()
+        attempt = try reader.integer()
+        retryAt = try reader.optionalTime()
+        retryNumber = try reader.number()
+        stepCount = try reader.integer()
+        stateBytes = try reader.integer()
+        isParked = try reader.bool()
+        for _ in 0..<(try reader.count()) {
+            let key = try reader.string()
+            let number = try reader.number()
+            let due = try reader.time()
+            let attempt = try reader.integer()
+            let kind: OpenStep.Kind
+            switch try reader.number() {
+            case 0: kind = .sleep(isUntil: false)
+            case 1: kind = .sleep(isUntil: true)
+            case 2:
+                let event = try reader.string()
+                var matches: [FieldMatch] = []
+                for _ in 0..<(try reader.count()) {
+                    matches.append(FieldMatch(path: try reader.string(), value: try reader.text()))
+                }
+                kind = .wait(event: event, matches: matches)
+            case 3: kind = .invoke(child: try reader.id())
+            case 4: kind = .retry(isSuspect: false)
+            case 5: kind = .retry(isSuspect: true)
+            default: throw SnapshotError("step '\(key)' of run \(id.text) is of an unknown kind")
+            }
+            open.append(OpenStep(key: key, kind: kind, number: number, due: due, attempt: attempt))
+        }
+    }
+}

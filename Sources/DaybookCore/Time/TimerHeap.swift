@@ -1,0 +1,85 @@
+import DaybookValues
+
+/// What a timer is for. The numbers tell whether it still stands: a timer is never taken out of a heap, it is found
+/// to be stale when it comes up.
+enum TimerTarget: Equatable {
+    /// The open step of that run with that number.
+    case step(run: ULID, number: UInt64)
+    /// The start of a run that was queued for later.
+    case delayedStart(run: ULID)
+    case startTimeout(run: ULID)
+    case finishTimeout(run: ULID)
+    /// The next attempt of the code between steps.
+    case attempt(run: ULID, number: UInt64)
+    /// The next tick of a function's trigger.
+    case cron(function: Int, trigger: Int)
+}
+
+struct Timer {
+    let due: Timestamp
+    /// Orders timers that are due at the same instant, by when they were set.
+    let order: UInt64
+    let target: TimerTarget
+}
+
+/// Timers by the instant they are due, then by when they were set: a binary heap.
+struct TimerHeap {
+    private(set) var items: [Timer] = []
+    private var nextOrder: UInt64 = 0
+
+    var nextDue: Timestamp? { items.first?.due }
+
+    mutating func add(_ target: TimerTarget, due: Timestamp) {
+        items.append(Timer(due: due, order: nextOrder, target: target))
+        nextOrder += 1
+        siftUp(items.count - 1)
+    }
+
+    /// Takes the first timer if it is due at `now`.
+    mutating func pop(dueBy now: Timestamp) -> Timer? {
+        guard let first = items.first, first.due <= now else { return nil }
+        let last = items.removeLast()
+        if !items.isEmpty {
+            items[0] = last
+            siftDown(0)
+        }
+        return first
+    }
+
+    /// Drops every timer that `isStale` says no longer stands.
+    mutating func compact(isStale: (TimerTarget) -> Bool) {
+        items.removeAll { isStale($0.target) }
+        var index = items.count / 2
+        while index > 0 {
+            index -= 1
+            siftDown(index)
+        }
+    }
+
+    private func isBefore(_ a: Int, _ b: Int) -> Bool {
+        items[a].due == items[b].due ? items[a].order < items[b].order : items[a].due < items[b].due
+    }
+
+    private mutating func siftUp(_ start: Int) {
+        var child = start
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard isBefore(child, parent) else { return }
+            items.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    private mutating func siftDown(_ start: Int) {
+        var parent = start
+        while true {
+            var smallest = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < items.count && isBefore(child, smallest) {
+                smallest = child
+            }
+            guard smallest != parent else { return }
+            items.swapAt(parent, smallest)
+            parent = smallest
+        }
+    }
+}

@@ -9,17 +9,33 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
 ]
+// Functions and the program that serves them need nothing but Swift 6.
+let plainSettings: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
 let package = Package(
     name: "mail",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "MailServices", targets: ["MailServices"])
+        .library(name: "MailJobs", targets: ["MailJobs"]),
+        .library(name: "MailServices", targets: ["MailServices"]),
+    ],
+    dependencies: [
+        .package(name: "daybook", path: "../..")
     ],
     targets: [
         .systemLibrary(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
         .target(name: "MailServices", dependencies: ["CCurl"], swiftSettings: settings),
+        .target(
+            name: "MailJobs", dependencies: ["MailServices", .product(name: "Daybook", package: "daybook")],
+            swiftSettings: plainSettings),
         .testTarget(name: "MailServicesTests", dependencies: ["MailServices"], swiftSettings: settings),
+        .testTarget(
+            name: "MailJobsTests",
+            dependencies: [
+                "MailJobs", "MailServices", .product(name: "Daybook", package: "daybook"),
+                .product(name: "DaybookTesting", package: "daybook"),
+            ],
+            swiftSettings: plainSettings),
     ]
 )

@@ -64,7 +64,7 @@ public struct Contact: Codable, Hashable, Sendable {
 }
 
 /// Why a contact could not be had.
-public enum ContactError: Error, Hashable, Sendable, CustomStringConvertible {
+public enum ContactError: ServiceError, Hashable, Sendable, CustomStringConvertible {
     case missing(id: String)
     /// There is a record, but it cannot be used: it needs a person to put it right.
     case bad(id: String, reason: String)

@@ -1,5 +1,11 @@
+/// What every service here throws: an error that knows whether another attempt can end differently.
+public protocol ServiceError: Error, CustomStringConvertible {
+    /// True when trying again changes nothing.
+    var isPermanent: Bool { get }
+}
+
 /// Why a message could not be made or handed over, and whether it makes sense to try again.
-public struct MailError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct MailError: ServiceError, Hashable, Sendable, CustomStringConvertible {
     public enum Kind: String, Hashable, Sendable {
         /// The mail system is away, busy or said "later" (a 4xx reply, no connection, a full disk). Try again.
         case temporary
@@ -15,6 +21,8 @@ public struct MailError: Error, Hashable, Sendable, CustomStringConvertible {
     public let message: String
     /// The server's last reply, such as `550 5.1.1 no such user`; nil when there was none.
     public let reply: String?
+
+    public var isPermanent: Bool { kind == .permanent }
 
     public init(_ kind: Kind, _ message: String, reply: String? = nil) {
         self.kind = kind

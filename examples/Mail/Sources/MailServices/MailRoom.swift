@@ -21,14 +21,53 @@ public struct MailRoom: Sendable {
         self.now = now
     }
 
+    /// Everything as the environment says, see ``MailConfiguration``, with contacts and, when there is no SMTP server, the
+    /// maildir in the data directory: `contacts` and `outbox`.
+    /// - Throws: ``MailConfigurationError``; ``MailError`` or ``ContactError`` when a directory cannot be made.
+    public init(environment: [String: String], dataDirectory: String) throws {
+        let configuration = try MailConfiguration(environment: environment)
+        self.init(
+            mailer: try configuration.makeMailer(maildir: "\(dataDirectory)/outbox"),
+            contacts: try FileContacts(directory: "\(dataDirectory)/contacts"), from: configuration.from,
+            notify: configuration.notify)
+    }
+
+    /// The contact that mail goes to, without its activity; added to the store when it is new there.
+    /// - Parameters:
+    ///   - email: for a new contact; nil when the event did not say.
+    /// - Throws: ``ContactError``; a permanent one when there is no record and no address, or no usable address.
+    public func recipient(_ id: String, email: String?, name: String?) async throws(ContactError) -> Contact {
+        var contact: Contact
+        do {
+            contact = try await contacts.find(id)
+        } catch .missing {
+            guard let email else { throw .missing(id: id) }
+            let new = Contact(id: id, email: email, name: name)
+            _ = try new.mailbox()  // a record that is bad from the start is not stored
+            contact = try await contacts.add(new)
+        }
+        _ = try contact.mailbox()
+        contact.activity = []
+        return contact
+    }
+
+    /// Marks the contact's record: a job has failed for good.
+    public func markFailed(_ id: String, job: String, reason: String, run: String) async throws(ContactError) {
+        try await contacts.markFailed(id, FailureMark(job: job, reason: reason, at: now(), run: run))
+    }
+
     /// - Parameter key: the idempotency key of the step.
     /// - Returns: the `Message-ID`.
     public func sendWelcome(to contact: Contact, product: Product, key: String) async throws -> String {
         try await send(MailTemplates.welcome(contact, to: product), to: contact.mailbox(), key: key)
     }
 
-    public func sendConfirmationReminder(to contact: Contact, product: Product, key: String) async throws -> String {
-        try await send(MailTemplates.confirmationReminder(contact, to: product), to: contact.mailbox(), key: key)
+    /// - Returns: the `Message-ID`, nil when the user has opted out in the meantime.
+    public func sendConfirmationReminder(to id: String, product: Product, key: String) async throws -> String? {
+        let contact = try await contacts.find(id)
+        if contact.optedOut { return nil }
+        return try await send(
+            MailTemplates.confirmationReminder(contact, to: product), to: contact.mailbox(), key: key)
     }
 
     /// Tells the operator of a failed job.

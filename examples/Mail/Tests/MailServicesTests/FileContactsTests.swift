@@ -119,7 +119,8 @@ struct FileContactsTests {
 
     @Test(arguments: [
         (1_795_348_800.0, "2026-11-16"),  // Sunday noon
-        (1_795_391_999.0, "2026-11-16"), (1_795_392_000.0, "2026-11-23"),  // the last second of Sunday, the first of Monday
+        (1_795_391_999.0, "2026-11-16"),  // the last second of Sunday
+        (1_795_392_000.0, "2026-11-23"),  // the first of Monday
         (0.0, "1969-12-29"), (-4 * 86_400.0, "1969-12-22"),
     ])
     func `a week is named by its Monday`(seconds: Double, monday: String) {

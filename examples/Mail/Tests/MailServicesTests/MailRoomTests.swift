@@ -138,6 +138,37 @@ struct MailRoomTests {
         #expect(error.isPermanent)
     }
 
+    @Test func `without settings everything is in the data directory`() async throws {
+        let room = try MailRoom(environment: [:], dataDirectory: directory.path + "/var")
+        let ada = try await room.recipient("u1", email: "ada@example.com", name: "Ada")
+        _ = try await room.sendWelcome(to: ada, product: .folksbase, key: "01RUN.send")
+        #expect(try directory.files("var") == ["contacts", "outbox"])
+        #expect(try directory.files("var/outbox/new") == ["01RUN.send@localhost"])
+    }
+
+    @Test func `mail goes to the address in the store, else to that of the event, which is stored`() async throws {
+        let room = try room(RecordingMailer())
+        try await save("u1")
+        #expect(try await room.recipient("u1", email: "other@example.com", name: nil).email == "ada@example.com")
+        #expect(try await room.recipient("u2", email: "grace@example.com", name: "Grace").name == "Grace")
+        #expect(try await contacts.find("u2").email == "grace@example.com")
+        await #expect(throws: ContactError.missing(id: "u3")) {
+            try await room.recipient("u3", email: nil, name: nil)
+        }
+        await #expect(throws: ContactError.self) { try await room.recipient("u3", email: "grace", name: nil) }
+        await #expect(throws: ContactError.missing(id: "u3")) { try await contacts.find("u3") }
+    }
+
+    @Test func `the reminder is not for those who opted out in the meantime`() async throws {
+        let mailer = RecordingMailer()
+        let room = try room(mailer)
+        try await save("u1")
+        try await save("u2", optedOut: true)
+        #expect(try await room.sendConfirmationReminder(to: "u1", product: .trovella, key: "k") != nil)
+        #expect(try await room.sendConfirmationReminder(to: "u2", product: .trovella, key: "k") == nil)
+        #expect(mailer.sent.count == 1)
+    }
+
     @Test func `a failure notice goes to the operator, if there is one`() async throws {
         let mailer = RecordingMailer()
         let notice = { (room: MailRoom) in

@@ -33,6 +33,11 @@ struct CronClockChangeTests {
             after: "2024-11-03T05:15:00Z",
             ticks: ["2024-11-03T05:30:00Z", "2024-11-03T07:00:00Z", "2024-11-03T07:30:00Z"]),
         Case(
+            what: "from within the second occurrence the time is not due again", text: "30 2 * * *",
+            zone: "Europe/Paris",
+            after: "2025-10-26T01:15:00Z",
+            ticks: ["2025-10-27T01:30:00Z"]),
+        Case(
             what: "an hourly schedule keeps real hours in spring", text: "30 * * * *", zone: "Europe/Paris",
             after: "2025-03-29T23:45:00Z",
             ticks: ["2025-03-30T00:30:00Z", "2025-03-30T01:30:00Z", "2025-03-30T02:30:00Z"]),

@@ -112,6 +112,21 @@ struct CronOracleTests {
                 limit: .max, in: rules)
             try #require(backwards.map { $0.milliseconds / 60_000 } == expected, "\(schedule) in \(zone.name)")
         }
+
+        /// Compares what follows and what precedes single instants, among them many that are no ticks themselves.
+        func checkNeighbours(_ schedule: CronSchedule, rules: ZoneRules, around minute: Int64, expected: [Int64]) throws
+        {
+            for minute in stride(from: minute - 300, through: minute + 300, by: 13) {
+                // Half a minute on, so that the ticks of the minute itself lie behind.
+                let instant = Timestamp(milliseconds: minute * 60_000 + 30_000)
+                let next = schedule.nextTick(after: instant, in: rules).map { $0.milliseconds / 60_000 }
+                let latest = schedule.latestTick(
+                    atOrBefore: instant, notBefore: Timestamp(milliseconds: first * 60_000), in: rules)
+                let place = "\(schedule) in \(zone.name) at \(instant.rfc3339Short)"
+                if let later = expected.first(where: { $0 > minute }) { try #require(next == later, "\(place)") }
+                try #require(latest?.milliseconds == expected.last { $0 <= minute }.map { $0 * 60_000 }, "\(place)")
+            }
+        }
     }
 
     @Test(arguments: CronFixtures.zones)
@@ -129,7 +144,9 @@ struct CronOracleTests {
                 let expected = walk.ticks(followsElapsedTime: hours.count == 24) {
                     hours.contains($0.hour) && minutes.contains($0.minute)
                 }
-                try walk.check(CronSchedule("\(text) * * *"), rules: rules, expected: expected)
+                let schedule = try CronSchedule("\(text) * * *")
+                try walk.check(schedule, rules: rules, expected: expected)
+                try walk.checkNeighbours(schedule, rules: rules, around: change / 60, expected: expected)
             }
             for _ in 0..<12 {
                 let other = Random(using: &random)

@@ -1,0 +1,619 @@
+internal import DaybookValues
+package import Logging
+internal import Synchronization
+
+/// One run while its code is loaded: the serial executor the code lives on, the results it is handed, and the calls
+/// that wait for them.
+///
+/// **Order.** Everything the code does happens in *turns* on a thread of the pool, one at a time. A turn runs jobs
+/// while there are any; then, with nothing else of the run able to move, hands the lowest result that somebody waits
+/// for to its call; then starts calls that are not recorded; then reports quiet. Recorded results and new ones are
+/// handed over by the same rule, so a run that is started again takes the same course.
+///
+/// **State.** `shared` is what other threads leave; everything marked *confined* is touched only during a turn.
+/// `isOnOwnThread` says whether the caller is in one, and every step call checks it.
+package final class RunExecution: TaskExecutor, @unchecked Sendable {
+    package struct Options: Sendable {
+        /// Calls return what was recorded in place of the body's own value, so that a type that does not survive
+        /// coding shows at once. For `dev` and tests.
+        package var decodesOwnResults: Bool
+        /// Step calls in one run before it fails.
+        package var stepsMax: Int
+
+        package init(decodesOwnResults: Bool = false, stepsMax: Int = 10_000) {
+            self.decodesOwnResults = decodesOwnResults
+            self.stepsMax = stepsMax
+        }
+    }
+
+    package enum CloseMode: Sendable {
+        /// At once: waiting calls throw; bodies that run are cancelled, cooperatively.
+        case now
+        /// When no body runs and no result is on its way; until then no body starts and nothing is handed over.
+        case afterBodies
+        /// At once if nothing can move, else not at all.
+        case ifQuiet
+    }
+
+    package let function: FunctionRegistration
+    package let input: RunInput
+    package let options: Options
+    let driver: any RunDriver
+    package let pool: any RunPool
+    /// With the run and the function attached.
+    let logger: Logger
+    private let replay: ReplayState
+
+    /// What other threads leave for the next turn.
+    struct Shared: ~Copyable {
+        enum Phase { case idle, submitted, running }
+        var phase = Phase.idle
+        var jobs = RingQueue<UnownedJob>()
+        var deliveries: [Delivery] = []
+        var interrupts: [CallTicket] = []
+        var closing: CloseMode?
+        /// The next turn has not seen `closing` yet.
+        var isClosingNew = false
+        var isQuiet = false
+        var task: Task<Void, Never>?
+        var isTaskCancelled = false
+    }
+    struct Delivery {
+        var key: StepKey
+        var result: StepResult
+    }
+    private let shared = Mutex(Shared())
+    /// The thread that runs the current turn, 0 between turns. Only that thread finds its own id here.
+    private let turnThread = Atomic<UInt>(0)
+
+    // Confined.
+    private var localJobs = RingQueue<UnownedJob>()
+    var calls: CallTable
+    private var stop: Stop?
+    private var isClosingAfterBodies = false
+    private var callsAfterStop = 0
+    private var hasEnded = false
+    private var hasReportedQuiet = false
+
+    /// Why no call is answered any more.
+    enum Stop {
+        case closed
+        /// The run's own code cannot go on, whatever it catches.
+        case fault(any Error, RunOutcome)
+
+        var error: any Error {
+            switch self {
+            case .closed: CancellationError()
+            case .fault(let error, _): error
+            }
+        }
+    }
+
+    package init(
+        _ function: FunctionRegistration, input: RunInput, memo: Memo = Memo(), driver: any RunDriver,
+        pool: any RunPool, logger: Logger, options: Options = Options()
+    ) {
+        self.function = function
+        self.input = input
+        self.options = options
+        self.driver = driver
+        self.pool = pool
+        var logger = logger
+        logger[metadataKey: "run"] = .string(input.runID)
+        logger[metadataKey: "function"] = .string(input.functionID)
+        self.logger = logger
+        self.calls = CallTable(memo)
+        self.replay = ReplayState(isReplaying: !memo.entries.isEmpty || !memo.openCalls.isEmpty)
+    }
+
+    var attemptsMax: Int { function.attemptsMax }
+
+    /// While the code goes through what is recorded. Any thread may ask.
+    var isReplaying: Bool { replay.isReplaying.load(ordering: .relaxed) }
+
+    var replayLogger: Logger {
+        guard isReplaying else { return logger }
+        var logger = logger
+        logger.handler = ReplaySilencedHandler(logger.handler, replay)
+        return logger
+    }
+
+    /// Whether the caller is this run's code, in one of its turns.
+    var isOnOwnThread: Bool { turnThread.load(ordering: .relaxed) == currentThreadID() }
+
+    // MARK: - For the driver
+
+    /// Starts the code. Once, from any thread; the first turn is submitted to the pool.
+    package func start() {
+        let task = Task.detached(executorPreference: self) { await self.main() }
+        let cancelsNow = shared.withLock { shared -> Bool in
+            precondition(shared.task == nil, "a run is started once")
+            shared.task = task
+            return shared.isTaskCancelled
+        }
+        if cancelsNow { task.cancel() }
+    }
+
+    /// Hands in what came of a call. From any thread; short, and without a call to anybody.
+    ///
+    /// Results that are journaled (`recorded`, `completed`, `failed`) must be handed in in journal order. A result
+    /// for a call that the code has not come to yet is kept for it.
+    /// - Returns: true when the run must be given to its pool, alone or with others, by the caller.
+    package func deliver(_ key: StepKey, _ result: StepResult) -> Bool {
+        shared.withLock { shared in
+            shared.deliveries.append(Delivery(key: key, result: result))
+            guard shared.phase == .idle else { return false }
+            shared.phase = .submitted
+            return true
+        }
+    }
+
+    /// Ends this loading of the run: its calls throw `CancellationError`, its task is cancelled, `didEnd(.closed)`
+    /// follows. From any thread. A stronger mode replaces a weaker one; a run that ended stays ended.
+    /// - Returns: false only for `ifQuiet`, when something can move.
+    @discardableResult
+    package func close(_ mode: CloseMode) -> Bool {
+        let submits = shared.withLock { shared -> Bool? in
+            switch mode {
+            case .ifQuiet:
+                guard shared.closing == nil, shared.isQuiet, shared.jobs.isEmpty, shared.deliveries.isEmpty,
+                    shared.interrupts.isEmpty
+                else { return nil }
+                shared.closing = .now
+            case .now:
+                shared.closing = .now
+            case .afterBodies:
+                if shared.closing == nil { shared.closing = .afterBodies }
+            }
+            shared.isClosingNew = true
+            // Also during a turn, on another thread: the code of a long turn learns of it by its cancelled task.
+            guard shared.phase != .submitted else { return false }
+            if shared.phase == .idle { shared.phase = .submitted }
+            return true
+        }
+        if submits == true { pool.submit(self) }
+        return submits != nil
+    }
+
+    // MARK: - Executor
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if isOnOwnThread {
+            localJobs.append(job)
+            return
+        }
+        let submits = shared.withLock { shared -> Bool in
+            shared.jobs.append(job)
+            guard shared.phase == .idle else { return false }
+            shared.phase = .submitted
+            return true
+        }
+        if submits { pool.submit(self) }
+    }
+
+    /// One turn: everything that can move, until nothing can. For the pool.
+    func takeTurn() {
+        let begins = shared.withLock { shared -> Bool in
+            guard shared.phase != .running else { return false }
+            shared.phase = .running
+            return true
+        }
+        guard begins else {
+            if shared.withLock({ $0.closing == .now }) { cancelTask() }
+            return
+        }
+        turnThread.store(currentThreadID(), ordering: .relaxed)
+        let executor = asUnownedTaskExecutor()
+        while true {
+            while let job = localJobs.popFirst() {
+                hasReportedQuiet = false
+                job.runSynchronously(on: executor)
+            }
+            switch lookAround() {
+            case .again: continue
+            case .moveConfined: moveConfined()
+            case .reportQuiet: driver.didBecomeQuiet(self)
+            case .pause: return
+            }
+        }
+    }
+
+    private enum Next { case again, moveConfined, reportQuiet, pause }
+
+    /// With no job left: takes what others left, else says what the run itself can do next.
+    private func lookAround() -> Next {
+        let canMove = canMoveConfined
+        let isQuiet = !canMove && isWaiting && !hasReportedQuiet
+        var deliveries: [Delivery] = []
+        var interrupts: [CallTicket] = []
+        var closing: CloseMode?
+        let next = shared.withLock { shared -> Next in
+            if !shared.jobs.isEmpty || !shared.deliveries.isEmpty || !shared.interrupts.isEmpty
+                || shared.isClosingNew
+            {
+                while let job = shared.jobs.popFirst() { localJobs.append(job) }
+                swap(&deliveries, &shared.deliveries)
+                swap(&interrupts, &shared.interrupts)
+                if shared.isClosingNew { closing = shared.closing }
+                shared.isClosingNew = false
+                shared.isQuiet = false
+                return .again
+            }
+            if canMove {
+                shared.isQuiet = false
+                return .moveConfined
+            }
+            if isQuiet {
+                shared.isQuiet = true
+                return .reportQuiet
+            }
+            turnThread.store(0, ordering: .relaxed)
+            shared.phase = .idle
+            return .pause
+        }
+        switch next {
+        case .again:
+            hasReportedQuiet = false
+            if let closing { takeClosing(closing) }
+            for ticket in interrupts { calls.interrupt(ticket) }
+            guard stop == nil else { break }
+            for delivery in deliveries {
+                calls.take(delivery.key, delivery.result, holdsRetries: isClosingAfterBodies)
+            }
+        case .reportQuiet: hasReportedQuiet = true
+        case .moveConfined, .pause: break
+        }
+        return next
+    }
+}
+
+// MARK: - What a turn does
+
+extension RunExecution {
+    private func takeClosing(_ mode: CloseMode) {
+        if case .closed = stop { return }
+        switch mode {
+        case .afterBodies: isClosingAfterBodies = true
+        case .now, .ifQuiet: closeNow()
+        }
+    }
+
+    private func closeNow() {
+        stop = .closed
+        cancelTask()
+    }
+
+    /// User code may hang handlers on the cancellation: they run here, on a thread of the pool, never in the driver's.
+    private func cancelTask() {
+        let task = shared.withLock { shared -> Task<Void, Never>? in
+            guard !shared.isTaskCancelled else { return nil }
+            shared.isTaskCancelled = true
+            return shared.task
+        }
+        task?.cancel()
+    }
+
+    private var canMoveConfined: Bool {
+        if stop != nil { return calls.hasParked }
+        if isClosingAfterBodies { return calls.busyCount == 0 }
+        return calls.canHandOver || calls.canBeginDeferred
+    }
+
+    private var isWaiting: Bool {
+        stop == nil && !isClosingAfterBodies && calls.openCount > 0 && calls.busyCount == 0 && !calls.hasReady
+    }
+
+    /// One step of rule 2, with no job queued.
+    private func moveConfined() {
+        hasReportedQuiet = false
+        if stop != nil {
+            calls.resumeNextParked(with: .stopped)
+        } else if isClosingAfterBodies {
+            closeNow()
+        } else if calls.canHandOver {
+            calls.handOver()
+            noteReplayEnd()
+        } else {
+            calls.beginNextDeferred()
+            replay.isReplaying.store(false, ordering: .relaxed)
+        }
+    }
+
+    private func noteReplayEnd() {
+        if calls.replayRemaining == 0, isReplaying { replay.isReplaying.store(false, ordering: .relaxed) }
+    }
+
+    // MARK: - The code
+
+    private func main() async {
+        let outcome: RunOutcome
+        do {
+            outcome = .returned(try await function.run(input, Step(self)))
+        } catch {
+            outcome = .threw(ErrorFacts(error))
+        }
+        end(outcome)
+    }
+
+    private func end(_ outcome: RunOutcome) {
+        guard !hasEnded else { return }
+        hasEnded = true
+        switch stop {
+        case .closed: driver.didEnd(self, .closed)
+        case .fault(_, let fault): driver.didEnd(self, fault)
+        case nil:
+            // Whatever still holds the step finds a closed door.
+            stop = .closed
+            driver.didEnd(self, outcome)
+        }
+    }
+
+    /// The run's code cannot go on: no call is answered from here on, whatever the code catches.
+    private func fail(_ error: any Error, _ outcome: RunOutcome? = nil) -> any Error {
+        if stop == nil { stop = .fault(error, outcome ?? .threw(ErrorFacts(error))) }
+        return error
+    }
+
+    func report(_ progress: Progress, step: StepKey?) {
+        driver.didReport(progress, step: step, of: self)
+    }
+}
+
+// MARK: - Step calls
+
+extension RunExecution {
+    private static let callsAfterStopMax = 10_000
+
+    /// Checks a call and gives it its key. Throws what the caller is to throw; nil when the caller is never to go on.
+    private func begin(_ id: String, on actor: (any Actor)?) throws -> CallTicket? {
+        guard isOnOwnThread, actor == nil, !hasEnded else {
+            throw StepMisuseError(
+                "step '\(id)' was called outside its function's own code: inside another step's body, from a Task "
+                    + "{ … }, from code that belongs to an actor, or after the function returned. Call steps in the "
+                    + "function itself, its async lets and its task groups.")
+        }
+        if let stop {
+            callsAfterStop += 1
+            if callsAfterStop > Self.callsAfterStopMax { return nil }
+            throw stop.error
+        }
+        if Task.isCancelled { throw CancellationError() }
+        try checkStepID(id)
+        guard calls.begunCount < options.stepsMax else {
+            throw fail(
+                ErrorFacts(
+                    name: "StepLimitError",
+                    message: "the run exceeded the limit of \(options.stepsMax) steps, at step '\(id)'",
+                    isRetriable: false))
+        }
+        return calls.begin(id)
+    }
+
+    /// A loop that swallows every error would keep a thread for ever. It is left where it is, with its memory.
+    private nonisolated(nonsending) func leaveForEver() async -> CancellationError {
+        logger.error("the function goes on calling steps although its run was put aside; its task is abandoned")
+        end(.closed)
+        // Nobody holds the continuation: this never returns.
+        await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
+        return CancellationError()
+    }
+
+    private func checkStepID(_ id: String) throws(StepMisuseError) {
+        let utf8 = id.utf8
+        guard (1...200).contains(utf8.count) else {
+            throw StepMisuseError("a step id has 1…200 bytes; this one has \(utf8.count): '\(id)'")
+        }
+        func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+        guard let last = utf8.last, isDigit(last) else { return }
+        if let end = utf8.lastIndex(where: { !isDigit($0) }), utf8[end] == UInt8(ascii: ":") {
+            throw StepMisuseError(
+                "the step id '\(id)' ends in ':' and digits, which is how repeated ids are told apart; choose another")
+        }
+    }
+
+    /// Waits for what comes of a call. A result that is next in order comes without a suspension (rule 3).
+    private nonisolated(nonsending) func park(_ ticket: CallTicket) async -> Resumption {
+        if stop != nil { return .stopped }
+        if localJobs.isEmpty, !isClosingAfterBodies, let resumption = calls.takeIfNext(ticket) {
+            noteReplayEnd()
+            return resumption
+        }
+        return await withUnsafeContinuation { calls.park(ticket, $0) }
+    }
+
+    /// The same, and gives up at once when the branch is cancelled by the run's own code (rule 12).
+    private nonisolated(nonsending) func parkInterruptibly(_ ticket: CallTicket) async -> Resumption {
+        await withTaskCancellationHandler {
+            calls.isInterruptRequested(ticket) ? .interrupted : await park(ticket)
+        } onCancel: {
+            interrupt(ticket)
+        }
+    }
+
+    private func interrupt(_ ticket: CallTicket) {
+        if isOnOwnThread {
+            // A stopped run unwinds its calls one by one.
+            if stop == nil { calls.interrupt(ticket) }
+            return
+        }
+        let submits = shared.withLock { shared -> Bool in
+            shared.interrupts.append(ticket)
+            guard shared.phase == .idle else { return false }
+            shared.phase = .submitted
+            return true
+        }
+        if submits { pool.submit(self) }
+    }
+
+    /// The error for a call whose wait ended without a result.
+    private func endWithoutResult(_ resumption: Resumption, _ ticket: CallTicket) -> any Error {
+        if let stop { return stop.error }
+        if calls.abandon(ticket) { driver.didAbandon(calls.key(ticket), of: self) }
+        return CancellationError()
+    }
+
+    /// A call that is not a body.
+    nonisolated(nonsending) func call(
+        _ id: String, interruptible: Bool, _ operation: () -> StepOperation
+    ) async throws -> CallResult {
+        guard let ticket = try begin(id, on: #isolation) else { throw await leaveForEver() }
+        defer { calls.release(ticket) }
+        let key = calls.key(ticket)
+        let start = calls.start(
+            ticket, as: interruptible ? .wait : .send, defersNew: isReplaying || isClosingAfterBodies)
+        noteReplayEnd()
+        switch start {
+        case .recorded, .open: break
+        case .changed(let recorded):
+            throw fail(changed(key, recorded: recorded, wanted: "a sleep, wait, invoke or send"))
+        case .deferred, .new:
+            if case .deferred = start {
+                let resumption = await parkInterruptibly(ticket)
+                guard case .begin = resumption else { throw endWithoutResult(resumption, ticket) }
+            }
+            calls.willOpen(ticket, isBusy: !interruptible)
+            driver.open(StepCall(key: key, operation: operation()), of: self)
+        case .retryPause: preconditionFailure("only bodies have attempts")
+        }
+        let resumption = interruptible ? await parkInterruptibly(ticket) : await park(ticket)
+        guard case .handed(let result) = resumption else { throw endWithoutResult(resumption, ticket) }
+        return CallResult(key: key, bytes: try load(result, key))
+    }
+
+    /// A call whose work is a body.
+    nonisolated(nonsending) func runStep<Coding: ResultCoding>(
+        _ id: String, _ coding: Coding.Type, _ body: nonisolated(nonsending) (Attempt) async throws -> Coding.Value
+    ) async throws -> Coding.Value {
+        guard let ticket = try begin(id, on: #isolation) else { throw await leaveForEver() }
+        defer { calls.release(ticket) }
+        let key = calls.key(ticket)
+        var attempt = 1
+        let start = calls.start(ticket, as: .body, defersNew: isReplaying || isClosingAfterBodies)
+        noteReplayEnd()
+        switch start {
+        case .recorded:
+            return try value(await park(ticket), of: ticket, key, coding)
+        case .open: preconditionFailure("a body is never open as a wait")
+        case .new(let nextAttempt):
+            attempt = nextAttempt
+        case .deferred(let nextAttempt):
+            attempt = nextAttempt
+            let resumption = await parkInterruptibly(ticket)
+            guard case .begin = resumption else { throw endWithoutResult(resumption, ticket) }
+        case .retryPause:
+            let resumption = await parkInterruptibly(ticket)
+            guard case .retry(let nextAttempt) = resumption else {
+                return try value(resumption, of: ticket, key, coding)
+            }
+            attempt = nextAttempt
+        case .changed(let recorded):
+            throw fail(changed(key, recorded: recorded, wanted: "the body of a step"))
+        }
+        while true {
+            if Task.isCancelled { throw endWithoutResult(.interrupted, ticket) }
+            calls.willRunBody(ticket)
+            let end = await withTaskExecutorPreference(pool) {
+                await perform(key, attempt, coding, body)
+            }
+            let resumption: Resumption
+            switch end {
+            case .value(let own, let bytes):
+                resumption = await park(ticket)
+                if case .handed(.own) = resumption {
+                    return options.decodesOwnResults ? try decoded(CallResult(key: key, bytes: bytes), coding) : own
+                }
+            case .failed:
+                resumption = await parkInterruptibly(ticket)
+            case .cancelled:
+                calls.didCancelBody(ticket)
+                throw stop?.error ?? CancellationError()
+            }
+            guard case .retry(let nextAttempt) = resumption else {
+                return try value(resumption, of: ticket, key, coding)
+            }
+            attempt = nextAttempt
+        }
+    }
+
+    private enum BodyEnd<Value> {
+        case value(Value, [UInt8])
+        case failed
+        case cancelled
+    }
+
+    /// On a thread of the pool, in the caller's task.
+    private nonisolated(nonsending) func perform<Coding: ResultCoding>(
+        _ key: StepKey, _ attempt: Int, _ coding: Coding.Type,
+        _ body: nonisolated(nonsending) (Attempt) async throws -> Coding.Value
+    ) async -> BodyEnd<Coding.Value> {
+        let start = driver.bodyWillStart(key, attempt: attempt, of: self)
+        do {
+            let value = try await body(Attempt(number: attempt, key: key, execution: self))
+            let bytes = try Coding.encode(value)
+            driver.bodyDidEnd(key, attempt: attempt, start, .success(bytes), of: self)
+            return .value(value, bytes)
+        } catch {
+            if Task.isCancelled {
+                driver.bodyDidEnd(key, attempt: attempt, start, .cancelled, of: self)
+                return .cancelled
+            }
+            driver.bodyDidEnd(key, attempt: attempt, start, .failure(ErrorFacts(error)), of: self)
+            return .failed
+        }
+    }
+
+    private func value<Coding: ResultCoding>(
+        _ resumption: Resumption, of ticket: CallTicket, _ key: StepKey, _ coding: Coding.Type
+    ) throws -> Coding.Value {
+        guard case .handed(let result) = resumption else { throw endWithoutResult(resumption, ticket) }
+        return try decoded(CallResult(key: key, bytes: try load(result, key)), coding)
+    }
+
+    private func load(_ result: HandedResult, _ key: StepKey) throws -> [UInt8] {
+        switch result {
+        case .output(let bytes): return bytes
+        case .failed(let facts): throw StepError(key: key, facts: facts)
+        case .own: preconditionFailure("'recorded' was delivered for step '\(key)', which had no value of its own")
+        case .stored(let read):
+            do {
+                return try read()
+            } catch {
+                throw fail(error, .unreadableMemo(key, error))
+            }
+        }
+    }
+
+    private func decoded<Coding: ResultCoding>(_ result: CallResult, _ coding: Coding.Type) throws -> Coding.Value {
+        try decoded(result, Coding.Value.self, Coding.decode)
+    }
+
+    /// A recorded result as a value; what does not fit ends the attempt of the function (rule 21).
+    func decoded<Value>(
+        _ result: CallResult, _ wanted: Value.Type, _ decode: ([UInt8]) throws -> Value
+    ) throws -> Value {
+        do {
+            return try decode(result.bytes)
+        } catch {
+            let difference = error as? ValueDecodingError
+            let reason =
+                difference.map { $0.path.isEmpty ? $0.reason : "\($0.path) \($0.reason)" } ?? String(describing: error)
+            throw fail(
+                RecordedResultError(
+                    step: result.key.text, recorded: String(decoding: result.bytes.prefix(200), as: UTF8.self),
+                    wanted: String(describing: wanted), reason: reason))
+        }
+    }
+
+    private func changed(_ key: StepKey, recorded: String, wanted: String) -> RecordedResultError {
+        RecordedResultError(
+            step: key.text, recorded: recorded, wanted: wanted,
+            reason: "the code calls another kind of step by that id now")
+    }
+}
+
+/// What a call that is not a body came to.
+struct CallResult {
+    var key: StepKey
+    var bytes: [UInt8]
+}

@@ -1,0 +1,172 @@
+internal import DaybookSystem
+internal import DaybookValues
+
+/// Taking possession of a data directory: folders, lock, epoch, marks, and the list of segments.
+struct DirectoryOpening {
+    let disk: any Disk
+    let options: JournalOptions
+    let lock: any DiskLock
+    let marks: MarkTable
+    let chain: LogChain
+    let epoch: UInt32
+    let wasCopied: Bool
+    var warnings: [String] = []
+
+    static let lockPath = "daybook.lock"
+    static let folders = ["journal", "snapshot", "runs", "events", "system"]
+
+    init(
+        disk: any Disk, clock: any WallClock, options: JournalOptions, identity: ProcessIdentity
+    ) throws(JournalOpenError) {
+        self.disk = disk
+        self.options = options
+        let kind: FileSystemKind
+        let lockBefore: [UInt8]
+        do throws(FileError) {
+            kind = try disk.fileSystemKind()
+        } catch {
+            throw .file(error)
+        }
+        if kind.isNetwork {
+            guard options.allowsNetworkFileSystem else { throw .networkFileSystem(name: kind.name) }
+            warnings.append(
+                "This data directory is on \(kind.name), a network file system: locks and flushes may not hold.")
+        }
+        let found: (any DiskLock)?
+        let status: FileStatus
+        do throws(FileError) {
+            found = try disk.lock(Self.lockPath)
+            lockBefore = try disk.contents(of: Self.lockPath) ?? []
+            guard let lockStatus = try disk.stat(Self.lockPath) else {
+                throw FileError(errno: 2, operation: .stat, path: Self.lockPath)
+            }
+            status = lockStatus
+        } catch {
+            throw error.isOutOfSpace ? .noRoom(error) : .file(error)
+        }
+        guard let found else { throw .locked(holder: LockNote(lockBefore).holder) }
+        lock = found
+        let before = LockNote(lockBefore)
+        wasCopied = before.device.map { $0 != status.device || before.inode != status.inode } ?? false
+        chain = try LogChain.load(disk)
+        epoch = max(before.epoch, chain.epochMax) + 1
+        do throws(FileError) {
+            for folder in Self.folders { try disk.makeDirectory(folder) }
+            // The epoch is durable before anything carries it.
+            let note = LockNote.encode(
+                identity: identity, epoch: epoch, started: clock.now, device: status.device, inode: status.inode)
+            let file = try disk.open(Self.lockPath, .readWrite)
+            try file.write(note, at: 0)
+            try file.truncate(to: note.count)
+            try file.sync()
+            try disk.syncDirectory("")
+            marks = try MarkTable(disk: disk, epoch: epoch)
+        } catch {
+            throw error.isOutOfSpace ? .noRoom(error) : .file(error)
+        }
+    }
+
+}
+
+extension DirectoryOpening {
+    struct OpenedSegment {
+        var log: CommitLog
+        var state: LogState
+        var spares: SpareShelf
+        var superseded: [SegmentName]
+    }
+
+    /// Rule 18: a new segment for the new process, with the batches copied into it of which nobody knows whether they
+    /// were flushed; they are durable before anything depends on them. The old files stay as they are.
+    func openSegment(after recovery: Recovery) throws(JournalOpenError) -> OpenedSegment {
+        let lastQ = recovery.report.lastQ
+        let unproven = recovery.batchStarts.first { $0.firstQ > recovery.proven }
+        let firstQ = unproven?.firstQ ?? lastQ + 1
+        let copied = unproven.map { recovery.newest.bytes[$0.offset..<recovery.newest.end] } ?? []
+        let name = SegmentName(firstQ: firstQ, epoch: epoch)
+        var superseded = chain.superseded
+        var segments = recovery.segments
+        var after: (segment: SegmentName, bytes: Int)?
+        if let newest = segments.last, let link = chain.links.last {
+            let end = unproven?.offset ?? recovery.newest.end
+            if end <= link.dataStart, !link.headerIsDamaged {
+                // Nothing of it counts: the log goes on from the segment before it.
+                after = link.header.after
+                superseded.append(newest.name)
+                segments.removeLast()
+            } else {
+                after = (newest.name, end)
+                segments[segments.count - 1].end = end
+                segments[segments.count - 1].lastQ = firstQ - 1
+            }
+        }
+        let header = SegmentHeader(
+            name: name, proven: lastQ, previousChecksum: unproven?.previousChecksum ?? recovery.previousCommit,
+            after: after
+        ).encoded()
+        do throws(FileError) {
+            let adopted = try SpareShelf.adopt(
+                disk, entries: disk.list("journal"), segmentBytes: options.segmentBytes)
+            let spares = SpareShelf(
+                segmentBytes: options.segmentBytes, countWanted: options.sparesMax, found: adopted.spares,
+                nextNumber: adopted.lastNumber)
+            let spare = try spares.take(disk)
+            try spare.file.write(header + copied, at: 0)
+            try spare.file.sync()
+            try disk.rename(spare.path, to: name.path)
+            try disk.syncDirectory("journal")
+            let end = header.count + copied.count
+            segments.append(LogState.Segment(name: name, lastQ: lastQ, dataStart: header.count, end: end))
+            let state = LogState(segments: segments, flushedQ: lastQ)
+            let log = CommitLog(
+                disk: disk, state: state, spares: spares, segment: name, file: spare.file, headerBytes: header.count,
+                offset: end, nextQ: lastQ + 1, previousCommit: recovery.previousCommit, streams: recovery.tips)
+            return OpenedSegment(log: log, state: state, spares: spares, superseded: superseded)
+        } catch {
+            throw error.isOutOfSpace ? .noRoom(error) : .file(error)
+        }
+    }
+}
+
+/// What the lock file says: one line of JSON about the process that wrote it, for people and for the next start.
+struct LockNote {
+    var epoch: UInt32 = 0
+    var device: UInt64?
+    var inode: UInt64?
+    /// For a message.
+    var holder = "another process holds the lock"
+
+    init(_ bytes: [UInt8]?) {
+        let text = String(decoding: bytes ?? [], as: UTF8.self)
+        epoch = UInt32(Self.field("epoch", of: text)) ?? 0
+        device = UInt64(Self.field("device", of: text))
+        inode = UInt64(Self.field("inode", of: text))
+        let pid = Self.field("pid", of: text)
+        if !pid.isEmpty {
+            holder =
+                "process \(pid) on \(Self.field("host", of: text)), started \(Self.field("started", of: text))"
+        }
+    }
+
+    static func encode(
+        identity: ProcessIdentity, epoch: UInt32, started: Timestamp, device: UInt64, inode: UInt64
+    ) -> [UInt8] {
+        // Host names and boot ids have no characters that JSON escapes; what has is left out.
+        func plain(_ text: String) -> String {
+            String(text.unicodeScalars.filter { $0.value >= 32 && $0 != "\"" && $0 != "\\" }.map(Character.init))
+        }
+        let line = """
+            {"pid":\(identity.pid),"host":"\(plain(identity.host))","boot":"\(plain(identity.bootID))",\
+            "epoch":\(epoch),"started":"\(started.rfc3339)","device":\(device),"inode":\(inode)}
+
+            """
+        return Array(line.utf8)
+    }
+
+    /// The text of a field of the one flat object that we write ourselves; empty when it is not there.
+    private static func field(_ name: String, of text: String) -> String {
+        let parts = text.split(separator: "\"" + name + "\":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return "" }
+        return String(parts[1].drop { $0 == "\"" }.prefix { $0 != "\"" && $0 != "," && $0 != "}" })
+    }
+}

@@ -1,0 +1,444 @@
+internal import DaybookSystem
+internal import DaybookValues
+
+/// The follower's own state: how far it has come, the table of files, and what is not flushed yet.
+struct FollowerWork: Sendable {
+    struct Captured {
+        var q: UInt64
+        var streams: [UInt8]
+        var quarantined: [QuarantinedRun]
+    }
+
+    /// One stream's lines within the piece at hand.
+    private struct Group {
+        var stream: StreamID
+        /// Neighbouring lines are joined. Source 0 is the log, others are lines kept aside.
+        var pieces: [(source: Int, range: Range<Int>)] = []
+        /// Where the file stands before and after.
+        var before: StreamFileState
+        var after: StreamFileState
+        var final: ParsedRecord?
+        var finalSource = 0
+        /// Nil unless the lines do not fit what the file has.
+        var failure: String?
+    }
+
+    /// The last record that is in its stream file.
+    private(set) var q: UInt64
+    private(set) var checkpointQ: UInt64
+    private(set) var files: StreamTable<StreamFileState>
+    private(set) var quarantined: [ULID: QuarantinedRun]
+    var captured: Captured?
+
+    /// Where in the log to go on.
+    private var segment: SegmentName?
+    private var offset = 0
+    private var file: (any DiskFile)?
+    private let healed: [UInt64: [UInt8]]
+    /// The last record there was at the start: up to here files may hold more than the table says.
+    private let lastQAtStart: UInt64
+    private var checksFiles = false
+    private var touched: Set<StreamID> = []
+    private var touchedIndexes: Set<Int> = []
+    private var indexes: [Int: IndexFile] = [:]
+    private var changedFolders: Set<String> = []
+    private var knownFolders: Set<String> = []
+    private var found: [(run: ULID, reason: QuarantineReason)] = []
+    private var parser = LineParser()
+    /// In a copied directory: streams whose file is shorter than the table says, and the records it should have.
+    private var short: [StreamID: UInt32] = [:]
+
+    private static let paceBytes = 4 << 20
+    /// With more files than this, one flush of the file system is cheaper than one of each.
+    private static let singleFlushesMax = 64
+
+    init(recovery: Recovery) {
+        q = recovery.report.snapshotQ
+        checkpointQ = q
+        files = recovery.files
+        healed = recovery.healed
+        lastQAtStart = recovery.report.lastQ
+        quarantined = recovery.quarantined
+        for run in quarantined.keys where quarantined[run]?.neededTo == .max {
+            quarantined[run]?.neededTo = lastQAtStart + 1
+        }
+    }
+
+    mutating func capture() {
+        captured = Captured(
+            q: q, streams: SnapshotFile.encode(files),
+            quarantined: quarantined.values.sorted { $0.run < $1.run })
+    }
+
+    mutating func takeFound() -> [(run: ULID, reason: QuarantineReason)] {
+        defer { found = [] }
+        return found
+    }
+
+    // MARK: - Copying
+
+    /// Copies records up to `target`, or the first piece of them. When it throws, nothing has changed but the content
+    /// of files, and the same piece is copied again next time.
+    mutating func step(
+        _ disk: any Disk, segments: [LogState.Segment], to target: UInt64, bytesMax: Int
+    ) throws(FileError) {
+        guard let current = try locate(disk, segments) else { return }
+        var sources = [try readPiece(current, bytesMax: bytesMax)]
+        var groups: [Group] = []
+        var groupOf: [StreamID: Int] = [:]
+        var lastQ = q
+        var position = 0
+        while let record = nextRecord(sources[0], &position) {
+            if record.q > target {
+                position = record.line.lowerBound
+                break
+            }
+            guard record.q > lastQ else { continue }
+            // A record that is damaged here but was found elsewhere goes in at its place.
+            if !healed.isEmpty, record.q > lastQ + 1 {
+                for missing in lastQ + 1..<record.q {
+                    guard let line = healed[missing], let kept = StreamFile.records(line).records.first else {
+                        continue
+                    }
+                    sources.append(line)
+                    try add(disk, kept, source: sources.count - 1, &groups, &groupOf)
+                }
+            }
+            lastQ = record.q
+            try add(disk, record, source: 0, &groups, &groupOf)
+        }
+        var indexLines: [Int: [UInt8]] = [:]
+        for index in groups.indices where groups[index].failure == nil && !groups[index].pieces.isEmpty {
+            try write(disk, &groups[index], sources, &indexLines)
+        }
+        for (hour, lines) in indexLines.sorted(by: { $0.key < $1.key }) { try appendIndex(disk, hour, lines) }
+        for group in groups { settle(group, at: lastQ) }
+        for (hour, lines) in indexLines {
+            indexes[hour]?.bytes += lines.count
+            touchedIndexes.insert(hour)
+        }
+        q = lastQ
+        offset += position
+        if offset >= current.end || lastQ >= current.lastQ {
+            // What is left of a segment after its last record is commit lines, or damage that is dealt with.
+            q = max(q, min(current.lastQ, target))
+            if current.name != segments.last?.name, q >= current.lastQ {
+                segment = nil
+                file = nil
+                offset = 0
+            }
+        } else if position == 0 {
+            // A whole piece of the log without one line that can be read.
+            offset += sources[0].count
+        }
+        if checksFiles, q >= lastQAtStart { finishChecking() }
+    }
+
+    private mutating func locate(
+        _ disk: any Disk, _ segments: [LogState.Segment]
+    ) throws(FileError) -> LogState.Segment? {
+        let wanted = q + 1
+        let current =
+            segments.first { $0.name == segment } ?? segments.first { $0.lastQ >= wanted && $0.end > $0.dataStart }
+        guard let current else { return nil }
+        if file == nil || segment != current.name {
+            file = try disk.open(current.name.path, .read)
+            segment = current.name
+            offset = current.dataStart
+        }
+        return current
+    }
+
+    /// Complete lines from `offset` on: at least one, unless the segment ends before.
+    private func readPiece(_ current: LogState.Segment, bytesMax: Int) throws(FileError) -> [UInt8] {
+        guard let file else { return [] }
+        var size = bytesMax
+        while true {
+            var bytes = try file.read(at: offset, count: min(size, current.end - offset))
+            if let last = bytes.lastIndex(of: UInt8(ascii: "\n")) {
+                bytes.removeSubrange((last + 1)...)
+                return bytes
+            }
+            if offset + size >= current.end || bytes.isEmpty { return bytes }
+            size *= 2
+        }
+    }
+
+    /// The next line that is a record. Moves `position` behind lines that are not.
+    private mutating func nextRecord(_ bytes: [UInt8], _ position: inout Int) -> ParsedRecord? {
+        bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return nil }
+            while let lineEnd = BatchScanner.lineEnd(base, position, bytes.count) {
+                if let record = parser.record(base, position..<lineEnd) {
+                    position = lineEnd + 1
+                    return record
+                }
+                position = lineEnd + 1
+            }
+            return nil
+        }
+    }
+
+    private mutating func add(
+        _ disk: any Disk, _ record: ParsedRecord, source: Int, _ groups: inout [Group], _ groupOf: inout [StreamID: Int]
+    ) throws(FileError) {
+        let index: Int
+        if let known = groupOf[record.stream] {
+            index = known
+        } else {
+            if case .run(let run) = record.stream, quarantined[run] != nil { return }
+            let before: StreamFileState
+            if let state = files[record.stream] {
+                before = state
+            } else if record.n == 0 {
+                before = StreamFileState(bytes: 0, n: 0, checksum: 0)
+            } else {
+                before = try stateOfFile(disk, record.stream, below: record.n)
+            }
+            index = groups.count
+            groupOf[record.stream] = index
+            groups.append(Group(stream: record.stream, before: before, after: before))
+        }
+        guard groups[index].failure == nil, record.n >= groups[index].after.n else { return }
+        if record.n > groups[index].after.n, case .run = record.stream {
+            groups[index].failure = "its record \(groups[index].after.n) is missing before record \(record.n)"
+            return
+        }
+        if let last = groups[index].pieces.last, last.source == source,
+            last.range.upperBound == record.line.lowerBound
+        {
+            groups[index].pieces[groups[index].pieces.count - 1].range = last.range.lowerBound..<record.line.upperBound
+        } else {
+            groups[index].pieces.append((source, record.line))
+        }
+        groups[index].after = StreamFileState(
+            bytes: groups[index].after.bytes + UInt64(record.line.count), n: record.n &+ 1, checksum: record.checksum)
+        if record.isFinal {
+            groups[index].final = record
+            groups[index].finalSource = source
+        }
+    }
+
+    /// Where a file stands that the table does not know, by what is in it.
+    private func stateOfFile(
+        _ disk: any Disk, _ stream: StreamID, below n: UInt32
+    ) throws(FileError) -> StreamFileState {
+        var state = StreamFileState(bytes: 0, n: 0, checksum: 0)
+        guard let content = try disk.contents(of: stream.path) else { return state }
+        for record in StreamFile.records(content).records where record.n < n {
+            state = StreamFileState(bytes: UInt64(record.line.upperBound), n: record.n &+ 1, checksum: record.checksum)
+        }
+        return state
+    }
+
+    // MARK: - Writing
+
+    /// Rule 8: written at the table's length, then cut to the new one, so that doing it twice gives the same file.
+    private mutating func write(
+        _ disk: any Disk, _ group: inout Group, _ sources: [[UInt8]], _ indexLines: inout [Int: [UInt8]]
+    ) throws(FileError) {
+        let path = group.stream.path
+        do throws(FileError) {
+            try ensureFolder(disk, parentPath(path), holdsNewFile: group.before.bytes == 0)
+            let file = try disk.open(path, .create)
+            let size = try file.bytes()
+            guard size >= Int(group.before.bytes) else {
+                group.failure = "it has \(size) bytes, fewer than the \(group.before.bytes) written to it"
+                return
+            }
+            var offset = Int(group.before.bytes)
+            if group.pieces.count == 1 {
+                try writePaced(file, sources[group.pieces[0].source][group.pieces[0].range], at: offset)
+                offset += group.pieces[0].range.count
+            } else {
+                var joined: [UInt8] = []
+                joined.reserveCapacity(Int(group.after.bytes - group.before.bytes))
+                for piece in group.pieces { joined.append(contentsOf: sources[piece.source][piece.range]) }
+                try writePaced(file, joined[...], at: offset)
+                offset += joined.count
+            }
+            if size > offset { try file.truncate(to: offset) }
+            file.close()
+        } catch {
+            // Out of room the same piece is tried again; any other failure is this one file's own.
+            if error.isOutOfSpace { throw error }
+            var joined: [UInt8] = []
+            for piece in group.pieces { joined.append(contentsOf: sources[piece.source][piece.range]) }
+            do throws(FileError) {
+                try rebuild(disk, path, keeping: Int(group.before.bytes), adding: joined)
+            } catch {
+                if error.isOutOfSpace { throw error }
+                group.failure = error.description
+                return
+            }
+        }
+        guard let final = group.final, case .run(let run) = group.stream else { return }
+        var line: [UInt8] = []
+        line.append("{\"id\":\"")
+        run.append(to: &line)
+        line.append("\",\"q\":")
+        line.appendDecimal(final.q)
+        line.append(",\"t\":\"")
+        final.time.append(to: &line)
+        line.append("\",\"n\":")
+        line.appendDecimal(UInt64(group.after.n))
+        line.append(",\"bytes\":")
+        line.appendDecimal(group.after.bytes)
+        line.append(",\"k\":\"")
+        line.append(contentsOf: sources[group.finalSource][final.kind])
+        line.append("\"")
+        if !final.index.isEmpty {
+            line.append(",\"index\":")
+            line.append(contentsOf: sources[group.finalSource][final.index])
+        }
+        line.closeLine(from: 0)
+        indexLines[RunPath.hour(of: run), default: []] += line
+    }
+
+    private mutating func settle(_ group: Group, at q: UInt64) {
+        if let failure = group.failure {
+            guard case .run(let run) = group.stream else { return }
+            quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
+            found.append((run, .streamFileFailed(path: group.stream.path, message: failure)))
+            return
+        }
+        guard !group.pieces.isEmpty else { return }
+        touched.insert(group.stream)
+        short[group.stream] = nil
+        files[group.stream] = group.final == nil ? group.after : nil
+    }
+
+    /// Rule 10: bulk writes go to the device piece by piece, so that the log's own flushes do not wait behind them.
+    private func writePaced(_ file: any DiskFile, _ bytes: ArraySlice<UInt8>, at offset: Int) throws(FileError) {
+        guard bytes.count > Self.paceBytes else {
+            try file.write(bytes, at: offset)
+            return
+        }
+        var done = 0
+        while done < bytes.count {
+            let start = bytes.startIndex + done
+            let piece = bytes[start..<min(start + Self.paceBytes, bytes.endIndex)]
+            try file.write(piece, at: offset + done)
+            try file.startWriteback(at: offset + done, bytes: piece.count)
+            done += piece.count
+        }
+    }
+
+    /// A file that could not be written gets one more chance under a new inode.
+    private func rebuild(
+        _ disk: any Disk, _ path: String, keeping bytes: Int, adding lines: [UInt8]
+    ) throws(FileError) {
+        var content: [UInt8] = []
+        if bytes > 0 {
+            content = try disk.open(path, .read).read(at: 0, count: bytes)
+            guard StreamFile.records(content).validBytes == bytes else {
+                throw FileError(errno: 5, operation: .read, path: path)
+            }
+        }
+        try disk.replace(path, with: content + lines)
+    }
+
+    private mutating func ensureFolder(_ disk: any Disk, _ folder: String, holdsNewFile: Bool) throws(FileError) {
+        if knownFolders.insert(folder).inserted {
+            var parent = folder
+            while !parent.isEmpty, try disk.stat(parent) == nil {
+                changedFolders.insert(parent)
+                parent = parentPath(parent)
+                changedFolders.insert(parent)
+            }
+            try disk.makeDirectory(folder)
+        }
+        if holdsNewFile { changedFolders.insert(folder) }
+    }
+
+    // MARK: - Lists of finished runs
+
+    /// Appends to the index of an hour. Its lines are in the order of the log, so what an earlier process wrote beyond
+    /// our position can be told and is cut off.
+    private mutating func appendIndex(_ disk: any Disk, _ hour: Int, _ lines: [UInt8]) throws(FileError) {
+        let path = RunPath.index(hour: hour)
+        let file = try disk.open(path, .create)
+        if indexes[hour] == nil {
+            let content = try file.readAll()
+            if content.isEmpty { changedFolders.insert(RunPath.directory(hour: hour)) }
+            indexes[hour] = IndexFile(bytes: RunIndex.length(of: content, upTo: q))
+        }
+        guard let index = indexes[hour] else { return }
+        try file.write(lines, at: index.bytes)
+        if try file.bytes() > index.bytes + lines.count { try file.truncate(to: index.bytes + lines.count) }
+        file.close()
+    }
+
+    // MARK: - Checkpoint
+
+    /// Rule 10: stream files, then the folders of new ones, then the note of how far that goes.
+    mutating func checkpoint(_ disk: any Disk) throws(FileError) -> UInt64 {
+        let noted = q
+        guard noted > checkpointQ else { return checkpointQ }
+        if touched.count + touchedIndexes.count > Self.singleFlushesMax {
+            try disk.syncFileSystem()
+        } else {
+            for stream in touched.sorted(by: { $0.path < $1.path }) { flushOne(disk, stream) }
+            for hour in touchedIndexes.sorted() { try disk.open(RunPath.index(hour: hour), .readWrite).sync() }
+            for folder in changedFolders.sorted(by: >) { try disk.syncDirectory(folder) }
+        }
+        touched.removeAll(keepingCapacity: true)
+        touchedIndexes.removeAll(keepingCapacity: true)
+        changedFolders.removeAll(keepingCapacity: true)
+        checkpointQ = noted
+        return noted
+    }
+
+    private mutating func flushOne(_ disk: any Disk, _ stream: StreamID) {
+        do throws(FileError) {
+            try disk.open(stream.path, .readWrite).sync()
+        } catch {
+            do throws(FileError) {
+                let bytes = try disk.stat(stream.path)?.bytes ?? 0
+                try rebuild(disk, stream.path, keeping: Int(files[stream]?.bytes ?? UInt64(bytes)), adding: [])
+            } catch {
+                guard case .run(let run) = stream else { return }
+                quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
+                found.append((run, .streamFileFailed(path: stream.path, message: error.description)))
+            }
+        }
+    }
+
+    // MARK: - After a copy
+
+    /// Rule 14: in a copied directory the files may be older than the table. Each is checked against it, and what is
+    /// missing is taken from the log, from as far back as it goes.
+    mutating func startOver(_ disk: any Disk, segments: [LogState.Segment]) {
+        guard let first = segments.first else { return }
+        for (stream, state) in files.sorted {
+            let content = (try? disk.contents(of: stream.path)) ?? []
+            var have = StreamFileState(bytes: 0, n: 0, checksum: 0)
+            for record in StreamFile.records(content).records where record.n < state.n {
+                have = StreamFileState(
+                    bytes: UInt64(record.line.upperBound), n: record.n &+ 1, checksum: record.checksum)
+            }
+            guard have.n < state.n else { continue }
+            files[stream] = have
+            short[stream] = state.n
+        }
+        checksFiles = true
+        q = first.name.firstQ - 1
+    }
+
+    /// Files that the log could not make whole again.
+    private mutating func finishChecking() {
+        checksFiles = false
+        for (stream, n) in short.sorted(by: { $0.key.path < $1.key.path }) {
+            guard case .run(let run) = stream else { continue }
+            quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
+            let message = "the copy has only \(files[stream]?.n ?? 0) of its \(n) records, and the log not the others"
+            found.append((run, .streamFileFailed(path: stream.path, message: message)))
+        }
+        short = [:]
+    }
+}
+
+/// An index file that this process appends to.
+struct IndexFile {
+    var bytes: Int
+}

@@ -1,0 +1,106 @@
+internal import DaybookSystem
+internal import DaybookValues
+internal import Synchronization
+
+extension Keeper {
+    static let ballastPath = "journal/ballast"
+    static let holdPath = "hold"
+
+    /// Rule 6: space is claimed before it is needed.
+    func lookAfterRoom(_ work: inout KeeperWork) throws(FileError) {
+        var isShort = try isLow()
+        while !spares.isFull, !isShort || spares.count == 0 {
+            do throws(FileError) {
+                try spares.add(disk)
+            } catch {
+                guard error.isOutOfSpace else { throw error }
+                isShort = true
+                break
+            }
+        }
+        if isShort {
+            try giveBallastBack(&work)
+        } else if !work.ballastIsThere {
+            try makeBallast(&work)
+        }
+        setPressure(isShort)
+    }
+
+    private func isLow() throws(FileError) -> Bool {
+        let free = try disk.freeSpace()
+        return free.bytes < options.freeBytesMin || free.inodes < options.freeInodesMin
+    }
+
+    private func setPressure(_ isShort: Bool) {
+        let room = state.contents.withLock { contents in
+            options.segmentBytes - (contents.segments.last?.end ?? 0)
+        }
+        let reserve = max(0, room) + spares.count * options.segmentBytes
+        let pressure: Pressure =
+            !isShort && spares.isFull ? .normal : reserve < options.roomBytesMin ? .paused : .refuseNewWork
+        current.withLock { $0 = pressure }
+    }
+
+    /// The ballast is what makes it possible to write stream files and a snapshot on a full disk, after which log
+    /// segments can go.
+    private func giveBallastBack(_ work: inout KeeperWork) throws(FileError) {
+        guard try disk.stat(Self.ballastPath) != nil else { return }
+        try disk.unlink(Self.ballastPath)
+        work.ballastIsThere = false
+    }
+
+    private func makeBallast(_ work: inout KeeperWork) throws(FileError) {
+        if try disk.stat(Self.ballastPath)?.bytes == options.ballastBytes || options.ballastBytes == 0 {
+            work.ballastIsThere = true
+            return
+        }
+        // Only when it would not itself bring the disk under its mark.
+        let free = try disk.freeSpace()
+        guard free.bytes - options.ballastBytes >= options.freeBytesMin else { return }
+        do throws(FileError) {
+            let file = try disk.open(Self.ballastPath, .create)
+            try SpareShelf.fill(file, bytes: options.ballastBytes, with: UInt8(ascii: "\n"))
+            work.ballastIsThere = true
+        } catch {
+            try? disk.unlink(Self.ballastPath)
+            if !error.isOutOfSpace { throw error }
+        }
+    }
+
+    // MARK: - Segments that have served
+
+    /// Rule 12. Nothing goes while `hold` exists in the data directory.
+    func lookAfterSegments(_ work: inout KeeperWork) throws(FileError) {
+        let (segments, _) = state.contents.withLock { ($0.segments, $0.flushedQ) }
+        let snapshots = try SnapshotFile.list(disk)
+        guard snapshots.count >= 2, try disk.stat(Self.holdPath) == nil else { return }
+        let covered = min(snapshots[1], follower.checkpointQ)
+        var candidates = segments.dropLast().filter { $0.lastQ <= covered }.map { ($0.name, $0.lastQ) }
+        if work.supersededAfter <= covered {
+            candidates += work.superseded.map { ($0, work.supersededAfter) }
+        }
+        guard !candidates.isEmpty else { return }
+        let damaged = try DamageNote.segments(disk)
+        let needed = follower.quarantinedRuns
+        var gone: Set<SegmentName> = []
+        for (name, lastQ) in candidates {
+            if needed.contains(where: { $0.neededFrom <= lastQ && $0.neededTo >= name.firstQ }) { continue }
+            guard let status = try disk.stat(name.path) else {
+                gone.insert(name)
+                continue
+            }
+            let age = clock.now - status.modified
+            guard age >= options.graceMilliseconds else { continue }
+            if damaged.contains(name) {
+                try disk.rename(name.path, to: "\(DamageNote.directory)/\(name).jsonl")
+            } else {
+                try disk.unlink(name.path)
+            }
+            gone.insert(name)
+        }
+        guard !gone.isEmpty else { return }
+        try disk.syncDirectory("journal")
+        work.superseded.removeAll { gone.contains($0) }
+        state.contents.withLock { $0.segments.removeAll { gone.contains($0.name) } }
+    }
+}

@@ -1,0 +1,114 @@
+package import DaybookSystem
+internal import DaybookValues
+internal import Synchronization
+
+/// How much room there is for work.
+package enum Pressure: Int, Hashable, Sendable, Comparable {
+    case normal
+    /// New events and runs are refused; work that was accepted goes on.
+    case refuseNewWork
+    /// Hosts hold their results back until there is room again.
+    case paused
+
+    package static func < (a: Pressure, b: Pressure) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Looks after the disk: spare segments, ballast, free space, snapshots, and segments that have served. One thread
+/// calls `step`; the rest may be called from any.
+package final class Keeper: Sendable {
+    let disk: any Disk
+    let clock: any WallClock
+    let options: JournalOptions
+    let state: LogState
+    let spares: SpareShelf
+    let follower: Follower
+    private let work: Mutex<KeeperWork>
+    let current = Mutex<Pressure>(.normal)
+    var wake: Wake { spares.wake }
+
+    init(
+        disk: any Disk, clock: any WallClock, options: JournalOptions, state: LogState, spares: SpareShelf,
+        follower: Follower, superseded: [SegmentName], recovery: Recovery
+    ) {
+        self.disk = disk
+        self.clock = clock
+        self.options = options
+        self.state = state
+        self.spares = spares
+        self.follower = follower
+        work = Mutex(
+            KeeperWork(
+                superseded: superseded, supersededAfter: recovery.report.lastQ, snapshotAt: clock.now,
+                snapshotQ: recovery.report.snapshotQ, logBytesAtSnapshot: 0))
+    }
+
+    /// For the node to look at before it takes work in.
+    package var pressure: Pressure { current.withLock { $0 } }
+
+    /// Whether a snapshot is due: enough log since the last one, or enough time.
+    package var shouldSnapshot: Bool {
+        work.withLock { work in
+            guard work.writer == nil else { return false }
+            let (bytes, flushedQ) = state.contents.withLock { contents in
+                (contents.bytes(after: work.snapshotQ), contents.flushedQ)
+            }
+            guard flushedQ > work.snapshotQ else { return false }
+            return bytes >= max(options.snapshotLogBytes, work.snapshotBytes)
+                || clock.now - work.snapshotAt >= options.snapshotIntervalMilliseconds
+        }
+    }
+
+    func beginSnapshot(q: UInt64) -> SnapshotWriter {
+        let writer = SnapshotWriter(q: q, wake: wake)
+        follower.capture(at: q)
+        work.withLock { work in
+            precondition(work.writer == nil, "A snapshot was begun while another was being written")
+            work.writer = writer
+        }
+        return writer
+    }
+
+    /// Does what is due.
+    /// - Returns: whether there is more to do at once.
+    @discardableResult
+    package func step() throws(FileError) -> Bool {
+        let result: Result<Bool, FileError> = work.withLock { work in
+            do throws(FileError) {
+                return .success(try stepLocked(&work))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private func stepLocked(_ work: inout KeeperWork) throws(FileError) -> Bool {
+        try lookAfterRoom(&work)
+        if try lookAfterSnapshot(&work) { return true }
+        try lookAfterSegments(&work)
+        return false
+    }
+}
+
+/// The keeper's own state.
+struct KeeperWork {
+    /// Segments that are not part of the log any more, and the record that newer files must reach before they go.
+    var superseded: [SegmentName]
+    var supersededAfter: UInt64
+    var snapshotAt: Timestamp
+    var snapshotQ: UInt64
+    var snapshotBytes = 0
+    var logBytesAtSnapshot: Int
+    var writer: SnapshotWriter?
+    var file: (any DiskFile)?
+    var fileBytes = 0
+    var chunks: UInt64 = 0
+    var ballastIsThere = false
+}
+
+extension LogState.Contents {
+    /// Bytes of log in segments that reach beyond a record; the first is counted whole.
+    func bytes(after q: UInt64) -> Int {
+        segments.reduce(0) { $1.lastQ > q ? $0 + $1.end : $0 }
+    }
+}

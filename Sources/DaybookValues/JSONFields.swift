@@ -25,19 +25,22 @@ package struct JSONFields {
             return unescape(Array(body)[...])
         }
 
+        /// The value of a number written without point and exponent, if it fits.
         package var integer: Int64? {
-            guard !value.isEmpty else { return nil }
-            let negative = value[0] == UInt8(ascii: "-")
+            let negative = value.first == UInt8(ascii: "-")
+            guard value.count > (negative ? 1 : 0) else { return nil }
             var result: Int64 = 0
             for byte in value[(negative ? 1 : 0)...] {
                 let digit = Int64(byte) - 48
                 guard digit >= 0, digit <= 9 else { return nil }
                 let (scaled, overflow) = result.multipliedReportingOverflow(by: 10)
-                let (sum, overflow2) = scaled.addingReportingOverflow(digit)
+                // Downwards for a negative number: the least one has no positive counterpart.
+                let (sum, overflow2) =
+                    negative ? scaled.subtractingReportingOverflow(digit) : scaled.addingReportingOverflow(digit)
                 guard !overflow, !overflow2 else { return nil }
                 result = sum
             }
-            return negative ? -result : result
+            return result
         }
 
         package var bool: Bool { value.first == UInt8(ascii: "t") }

@@ -75,7 +75,9 @@ package struct JSONView: Sendable {
     package func member(_ name: String) -> JSONView? {
         var found: JSONView?
         forEachMember { rawName, value in
-            if rawName.elementsEqual(name.utf8) || (rawName.contains(UInt8(ascii: "\\")) && unescape(rawName) == name) {
+            if rawName.elementsEqual(name.utf8)
+                || (rawName.contains(UInt8(ascii: "\\")) && unescape(rawName).utf8.elementsEqual(name.utf8))
+            {
                 found = value
             }
             return true
@@ -129,6 +131,7 @@ package struct JSONView: Sendable {
         guard kind == .number else { return nil }
         var value: Int64 = 0
         let negative = text[range.lowerBound] == UInt8(ascii: "-")
+        guard range.count > (negative ? 1 : 0) else { return nil }
         for index in (negative ? range.lowerBound + 1 : range.lowerBound)..<range.upperBound {
             let digit = Int64(text[index]) - 48
             guard (0...9).contains(digit) else { return nil }
@@ -146,14 +149,17 @@ package struct JSONView: Sendable {
         return Double(String(decoding: slice, as: UTF8.self))
     }
 
-    /// Equal as JSON values: numbers by value, objects whatever the order of their members, strings unescaped.
+    /// Equal as JSON values: numbers by value, objects whatever the order of their members, strings unescaped and
+    /// byte by byte.
     package func equals(_ other: JSONView) -> Bool {
         guard let kind, kind == other.kind else { return false }
         if slice == other.slice { return true }
         switch kind {
         case .null: return true
         case .bool: return bool == other.bool
-        case .string: return string == other.string
+        case .string:
+            guard let a = string, let b = other.string else { return false }
+            return a.utf8.elementsEqual(b.utf8)
         case .number:
             if let a = integer, let b = other.integer { return a == b }
             return double == other.double
@@ -168,13 +174,14 @@ package struct JSONView: Sendable {
             }
             return mine.count == theirs.count && zip(mine, theirs).allSatisfy { $0.equals($1) }
         case .object:
-            var mine: [String: JSONView] = [:]
-            var theirs: [String: JSONView] = [:]
+            // By bytes: `String` takes a letter with an accent and the same letter followed by the accent for equal.
+            var mine: [[UInt8]: JSONView] = [:]
+            var theirs: [[UInt8]: JSONView] = [:]
             forEachMember {
-                mine[unescape($0)] = $1; return true
+                mine[Array(unescape($0).utf8)] = $1; return true
             }
             other.forEachMember {
-                theirs[unescape($0)] = $1; return true
+                theirs[Array(unescape($0).utf8)] = $1; return true
             }
             guard mine.count == theirs.count else { return false }
             return mine.allSatisfy { name, value in theirs[name].map(value.equals) ?? false }

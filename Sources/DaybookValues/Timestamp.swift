@@ -19,8 +19,11 @@ package struct Timestamp: Hashable, Comparable, Sendable {
         let (sum, overflow) = a.milliseconds.addingReportingOverflow(milliseconds)
         return Timestamp(milliseconds: overflow ? (milliseconds > 0 ? .max : .min) : sum)
     }
-    /// Milliseconds from `b` to `a`.
-    package static func - (a: Timestamp, b: Timestamp) -> Int64 { a.milliseconds - b.milliseconds }
+    /// Milliseconds from `b` to `a`; stops at the ends of `Int64` instead of trapping.
+    package static func - (a: Timestamp, b: Timestamp) -> Int64 {
+        let (difference, overflow) = a.milliseconds.subtractingReportingOverflow(b.milliseconds)
+        return overflow ? (a.milliseconds > b.milliseconds ? .max : .min) : difference
+    }
 
     /// Whole days since 1970-01-01, rounded down.
     package var day: Int32 { Int32(truncatingIfNeeded: floorDivide(milliseconds, 86_400_000)) }

@@ -6,6 +6,7 @@ public struct UserCreated: Event {
     public var userId: String
     /// Needed when the contact store does not know the user yet.
     public var email: String?
+    /// In a function it is read as `event.data.name`: `event.name` is the event's own.
     public var name: String?
 
     public init(userId: String, email: String? = nil, name: String? = nil) {
@@ -31,6 +32,7 @@ public struct UserSignedUp: Event {
     public var userId: String
     /// Needed when the contact store does not know the user yet.
     public var email: String?
+    /// In a function it is read as `event.data.name`: `event.name` is the event's own.
     public var name: String?
 
     public init(userId: String, email: String? = nil, name: String? = nil) {

@@ -17,7 +17,7 @@ extension MailJobs {
         DurableFunction("welcome-email", on: UserCreated.self, retries: 3) { event, step in
             let contact = try await step.run("load-contact") {
                 try await calling {
-                    try await room.recipient(event.userId, email: event.email, name: event.name)
+                    try await room.recipient(event.userId, email: event.email, name: event.data.name)
                 }
             }
             // Begins before the mail is out, so that no confirmation is too fast to be seen.
@@ -49,7 +49,7 @@ extension MailJobs {
         DurableFunction("send-welcome", on: UserSignedUp.self, retries: 3) { event, step in
             let contact = try await step.run("load-contact") {
                 try await calling {
-                    try await room.recipient(event.userId, email: event.email, name: event.name)
+                    try await room.recipient(event.userId, email: event.email, name: event.data.name)
                 }
             }
             return try await step.run("send-welcome-mail") { attempt in

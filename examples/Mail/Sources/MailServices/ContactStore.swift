@@ -11,8 +11,6 @@ public protocol ContactStore: Sendable {
 
     /// Notes on the contact's record that a job has failed for good; the record itself need not exist.
     func markFailed(_ id: String, _ mark: FailureMark) async throws(ContactError)
-    /// Takes the note away again, when the job has succeeded after all.
-    func clearFailure(_ id: String, job: String) async throws(ContactError)
     /// The notes on a contact's record, by job.
     func failures(of id: String) async throws(ContactError) -> [FailureMark]
 

@@ -71,12 +71,6 @@ public struct FileContacts: ContactStore {
         try replace(failurePath(id, job: mark.job), with: mark)
     }
 
-    public func clearFailure(_ id: String, job: String) async throws(ContactError) {
-        let path = failurePath(id, job: job)
-        guard DurableFile.exists(path) else { return }
-        try storing { () throws(DurableFile.Failure) in try DurableFile.remove(path) }
-    }
-
     public func failures(of id: String) async throws(ContactError) -> [FailureMark] {
         let folder = "\(directory)/failed"
         let jobs = try storing { () throws(DurableFile.Failure) in try DurableFile.names(in: folder) }

@@ -87,19 +87,19 @@ public struct MailRoom: Sendable {
     /// only through a mailer that recognises the repeat.
     public func sendDigest(to id: String, from start: Date, to end: Date, key: String) async throws -> DigestOutcome {
         let contact = try await contacts.find(id)
-        if contact.optedOut { return .skipped("opted out") }
+        if contact.optedOut { return .skipped(reason: "opted out") }
         let entries = contact.activity(from: start, to: end)
-        if entries.isEmpty { return .skipped("nothing to report") }
+        if entries.isEmpty { return .skipped(reason: "nothing to report") }
         let to = try contact.mailbox()
         let week = Week(containing: end)
 
         var messageID = MessageID(key: key, domain: from.address.domain)
         switch try await contacts.claimDigest(of: id, week: week, for: messageID) {
         case .fresh: break
-        case .sent: return .skipped("had the digest of \(week) before")
+        case .sent: return .skipped(reason: "had the digest of \(week) before")
         case .unfinished(let earlier):
             guard mailer.recognisesRepeats else {
-                return .skipped("may have had the digest of \(week) before, as \(earlier)")
+                return .skipped(reason: "may have had the digest of \(week) before, as \(earlier)")
             }
             messageID = earlier
         }
@@ -111,7 +111,7 @@ public struct MailRoom: Sendable {
             throw error
         }
         try await contacts.markDigestSent(messageID, to: id, week: week)
-        return .sent(messageID.description)
+        return .sent(messageID: messageID.description)
     }
 
     private func send(_ content: MailContent, to: Mailbox, key: String) async throws(MailError) -> String {
@@ -128,8 +128,6 @@ public struct MailRoom: Sendable {
 
 /// What became of one user's digest.
 public enum DigestOutcome: Codable, Hashable, Sendable {
-    /// With its `Message-ID`.
-    case sent(String)
-    /// With the reason.
-    case skipped(String)
+    case sent(messageID: String)
+    case skipped(reason: String)
 }

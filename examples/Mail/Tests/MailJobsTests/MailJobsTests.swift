@@ -51,6 +51,13 @@ struct WelcomeEmailTests {
         #expect(world.mailer.recipients == ["countess@example.com"])
     }
 
+    @Test func `a user new to the store is added from the event`() async throws {
+        let runner = try await TestRunner(world.jobs.welcomeEmail)
+        _ = try await runner.send(ada)
+        let contact = Contact(id: "u1", email: "ada@example.com", name: "Ada Lovelace")
+        #expect(try await world.contacts.find("u1") == contact)
+    }
+
     @Test func `a mail server that is busy is asked again with the same Message-ID`() async throws {
         world.mailer.fail(times: 2, with: MailError(.temporary, "busy"))
         let runner = try await TestRunner(world.jobs.welcomeEmail)

@@ -58,7 +58,7 @@ struct MailRoomTests {
     @Test func `a digest says what the user did`() async throws {
         try await save()
         let mailer = RecordingMailer()
-        #expect(try await digest(room(mailer)) == .sent("<run1@example.com>"))
+        #expect(try await digest(room(mailer)) == .sent(messageID: "<run1@example.com>"))
         let message = try #require(mailer.sent.first)
         #expect(message.subject == "Your week: 1 thing, 16 Nov 2026 to 23 Nov 2026")
         #expect(message.text.contains("Sun 22 Nov 12:00  imported 12 <contacts>"))
@@ -70,17 +70,17 @@ struct MailRoomTests {
         let mailer = RecordingMailer(recognisesRepeats: false)
         let room = try room(mailer)
         _ = try await digest(room, key: "run1")
-        #expect(try await digest(room, key: "run1") == .skipped("had the digest of 2026-11-23 before"))
-        #expect(try await digest(room, key: "run2") == .skipped("had the digest of 2026-11-23 before"))
+        #expect(try await digest(room, key: "run1") == .skipped(reason: "had the digest of 2026-11-23 before"))
+        #expect(try await digest(room, key: "run2") == .skipped(reason: "had the digest of 2026-11-23 before"))
         #expect(mailer.sent.count == 1)
     }
 
     @Test func `a user who opted out or did nothing gets no digest`() async throws {
         let mailer = RecordingMailer()
         try await save(optedOut: true)
-        #expect(try await digest(room(mailer)) == .skipped("opted out"))
+        #expect(try await digest(room(mailer)) == .skipped(reason: "opted out"))
         try await save(at: monday)
-        #expect(try await digest(room(mailer)) == .skipped("nothing to report"))
+        #expect(try await digest(room(mailer)) == .skipped(reason: "nothing to report"))
         #expect(mailer.sent.isEmpty)
     }
 
@@ -90,7 +90,7 @@ struct MailRoomTests {
         let mailer = RecordingMailer(recognisesRepeats: false, failures: [MailError(kind, "no")])
         let room = try room(mailer)
         await #expect(throws: MailError.self) { try await digest(room) }
-        #expect(try await digest(room) == .sent("<run1@example.com>"))
+        #expect(try await digest(room) == .sent(messageID: "<run1@example.com>"))
     }
 
     @Test func `after an unclear failure a mailer that forgets does not send again`() async throws {
@@ -99,7 +99,7 @@ struct MailRoomTests {
         let room = try room(mailer)
         await #expect(throws: MailError.self) { try await digest(room) }
         let reason = "may have had the digest of 2026-11-23 before, as <run1@example.com>"
-        #expect(try await digest(room) == .skipped(reason))
+        #expect(try await digest(room) == .skipped(reason: reason))
         #expect(mailer.sent.isEmpty)
     }
 
@@ -108,8 +108,8 @@ struct MailRoomTests {
         let mailer = RecordingMailer(failures: [MailError(.unclear, "lost")])
         let room = try room(mailer)
         await #expect(throws: MailError.self) { try await digest(room, key: "run1") }
-        #expect(try await digest(room, key: "run2") == .sent("<run1@example.com>"))
-        #expect(try await digest(room, key: "run3") == .skipped("had the digest of 2026-11-23 before"))
+        #expect(try await digest(room, key: "run2") == .sent(messageID: "<run1@example.com>"))
+        #expect(try await digest(room, key: "run3") == .skipped(reason: "had the digest of 2026-11-23 before"))
     }
 
     @Test func `a long week is cut to a readable length`() async throws {

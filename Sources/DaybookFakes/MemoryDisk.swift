@@ -26,6 +26,7 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     private var regions: [WeakRegion] = []
     private var failures: [FileError.Operation: [Failure]] = [:]
     private var calls: [FileError.Operation: Int] = [:]
+    private var failedFlushLoses = true
     private var usedBytes = 0
     private let clock: any WallClock
 
@@ -73,12 +74,16 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     }
 
     /// Makes a later call fail: the first one after `count` more of the same kind have gone through.
-    /// - Parameter path: when given, only calls on paths that contain this text are counted and failed.
+    /// - Parameters:
+    ///   - path: when given, only calls whose path, as it was opened, contains this text are counted and failed.
+    ///   - losesUnflushed: whether a failed flush has dropped the bytes. False is a machine that dies inside the flush.
     package func fail(
-        _ operation: FileError.Operation, after count: Int = 0, errno: Int32 = 5, path: String = "", times: Int = 1
+        _ operation: FileError.Operation, after count: Int = 0, errno: Int32 = 5, path: String = "", times: Int = 1,
+        losesUnflushed: Bool = true
     ) {
         lock.withLock { _ in
             failures[operation, default: []].append(Failure(skip: count, errno: errno, path: path, times: times))
+            failedFlushLoses = losesUnflushed
         }
     }
 
@@ -302,7 +307,9 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
                 file.node.settle()
             }
         } catch {
-            lock.withLock { _ in file.node.loseAtPowerLoss() }
+            lock.withLock { _ in
+                if failedFlushLoses { file.node.loseAtPowerLoss() }
+            }
             throw error
         }
     }

@@ -255,6 +255,9 @@ package final class CommitLog: @unchecked Sendable {
         }
     }
 
+    /// Hands the log to another thread: the next one that commits becomes the writer.
+    package func changeWriter() { writerThread = nil }
+
     private func checkThread() {
         let current = pthread_self()
         if let writerThread {

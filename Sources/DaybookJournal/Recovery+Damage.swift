@@ -107,8 +107,10 @@ extension Recovery {
         }
         if let commit = salvage.commit, commit.firstQ <= q {
             let index = Int(q - commit.firstQ)
-            if let claimed, OwnerTag(claimed) == Self.tag(index, of: commit, scanner) { return claimed }
-            return stream(tagged: index, of: commit, scanner: scanner, known: known)
+            let agrees = claimed.map { OwnerTag($0) == Self.tag(index, of: commit, scanner) } ?? false
+            // A tag covers only the end of an id, so a name that is new here is believed last.
+            if let claimed, agrees, tips[claimed] != nil { return claimed }
+            return stream(tagged: index, of: commit, scanner: scanner, known: known) ?? (agrees ? claimed : nil)
         }
         if let claimed {
             // With no commit line to ask, a stream that exists is believed, and so is one that begins here.

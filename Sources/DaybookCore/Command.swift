@@ -113,7 +113,11 @@ package enum Command: Sendable {
     /// A host began to run the function.
     case begin(run: ULID)
     /// The run's code has been unwound: nothing in it can move until one of its open steps does.
-    case park(run: ULID)
+    ///
+    /// `results` counts the results the code was given, recorded ones included (`RunSummary.stepCount` as the host knows
+    /// it). When the run has more, one came while it was being unwound: the answer is `stale`, and the run is to be
+    /// loaded again. Without it that is not noticed, and a crash right then leaves the run waiting for its next step.
+    case park(run: ULID, results: Int? = nil)
     case endBody(run: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64)
     case sleep(run: ULID, key: String, length: WaitLength)
     case wait(run: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64)
@@ -173,6 +177,10 @@ package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
     case runEnded(ULID)
     case unknownFunction(String)
     case invalidFunction(String)
+    /// The disk is too full for new work; what was accepted goes on.
+    case storageFull
+    /// The server is shutting down.
+    case stopping
 
     package var description: String {
         switch self {
@@ -180,6 +188,8 @@ package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
         case .runEnded(let id): "run \(id.text) has ended already"
         case .unknownFunction(let id): "there is no function '\(id)'"
         case .invalidFunction(let problem): problem
+        case .storageFull: "the disk is too full to accept new work; free some space, then send it again"
+        case .stopping: "the server is shutting down; send it again once it is back"
         }
     }
 }

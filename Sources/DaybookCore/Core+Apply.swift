@@ -11,7 +11,6 @@ extension Core {
     }
 
     func applyRecord(_ record: Record, stream: RecordStream, at time: Timestamp) throws(RecordError) {
-        newestRecordTime = max(newestRecordTime, time)
         switch stream {
         case .run(let id):
             if case .runQueued(let queued) = record {
@@ -25,6 +24,7 @@ extension Core {
         case .events: break
         case .system: try applySystem(record, at: time)
         }
+        newestRecordTime = max(newestRecordTime, time)
     }
 
     private func applyQueued(
@@ -46,19 +46,27 @@ extension Core {
         functions[function].runCount += 1
         if let key = queued.key { dedup.insert(dedupKey(queued.function, key), at: time) }
         if let startAt = queued.startAt { wallTimers.add(.delayedStart(run: id), due: startAt) }
-        if let timeout = functions[function].config.startTimeout {
-            durationTimers.add(.startTimeout(run: id), due: time + timeout)
-        }
+        run.timeoutAt = functions[function].config.startTimeout.map { time + $0 }
+        setTimeout(of: run)
+    }
+
+    func setTimeout(of run: Run) {
+        guard let timeoutAt = run.timeoutAt else { return }
+        durationTimers.add(
+            run.startedAt == nil ? .startTimeout(run: run.id) : .finishTimeout(run: run.id), due: timeoutAt)
     }
 
     private func apply(_ record: Record, to run: Run, at time: Timestamp) throws(RecordError) {
         switch record {
         case .runStarted:
             run.startedAt = time
-            if let timeout = functions[run.function].config.finishTimeout {
-                durationTimers.add(.finishTimeout(run: run.id), due: time + timeout)
-            }
-        case .runParked: run.isParked = true
+            run.timeoutAt = functions[run.function].config.finishTimeout.map { time + $0 }
+            setTimeout(of: run)
+        case .runParked:
+            run.isParked = true
+            // Its turn as a suspect came, and the code does not get as far as that step (it may have changed): the
+            // others must not wait for it.
+            if let first = suspects.first, first.run == run.id { clearSuspicion(first, of: run) }
         case .stepCompleted(let step):
             run.stepCount += 1
             run.stateBytes += step.output.count
@@ -73,7 +81,8 @@ extension Core {
                 settle(step.key, of: run)
             }
         case .stepInterrupted(let key, let attempt, let isCharged):
-            close(key, of: run)
+            // Not closed as others are: a suspect keeps its place among the suspects.
+            if let index = run.openIndex(key) { forget(run.open.remove(at: index)) }
             let suspect = Suspect(run: run.id, key: key)
             if !suspects.contains(suspect) { suspects.append(suspect) }
             open(key, .retry(isSuspect: true), due: time, attempt: isCharged ? attempt + 1 : attempt, of: run)
@@ -114,6 +123,7 @@ extension Core {
     }
 
     private func open(_ key: String, _ kind: OpenStep.Kind, due: Timestamp, attempt: Int, of run: Run) {
+        close(key, of: run)
         lastNumber += 1
         let step = OpenStep(key: key, kind: kind, number: lastNumber, due: due, attempt: attempt)
         run.open.append(step)
@@ -130,7 +140,21 @@ extension Core {
 
     private func close(_ key: String, of run: Run) {
         guard let index = run.openIndex(key) else { return }
-        forget(run.open.remove(at: index))
+        let step = run.open.remove(at: index)
+        forget(step)
+        if case .retry(isSuspect: true) = step.kind {
+            suspects.removeAll { $0 == Suspect(run: run.id, key: key) }
+        }
+    }
+
+    /// The step is one like any other again; its attempts stay counted.
+    private func clearSuspicion(_ suspect: Suspect, of run: Run) {
+        suspects.removeAll { $0 == suspect }
+        guard let index = run.openIndex(suspect.key), case .retry(isSuspect: true) = run.open[index].kind else {
+            return
+        }
+        run.open[index].kind = .retry(isSuspect: false)
+        setTimer(run.open[index], of: run)
     }
 
     private func forget(_ step: OpenStep) {
@@ -176,6 +200,12 @@ extension Core {
             }
             functions[index].isRemoved = true
             for cron in functions[index].crons.indices { functions[index].crons[cron].next = nil }
+            // Its code is gone, so that nobody knows whether its suspects ever run.
+            for suspect in suspects {
+                guard let run = runs[suspect.run], run.function == index else { continue }
+                if snapshot != nil { keepForSnapshot(run) }
+                clearSuspicion(suspect, of: run)
+            }
             routes.rebuild(functions)
         case .cronScheduled(let id, let trigger, let tick):
             let (function, cron) = try place(of: record, id, trigger)

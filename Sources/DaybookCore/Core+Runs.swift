@@ -29,8 +29,7 @@ extension Core {
     func finish(_ id: ULID, _ record: Record, status: EndStatus, input: [UInt8]?) {
         guard let run = runs[id] else { return }
         let function = functions[run.function].config.id
-        emit(.run(id), record)
-        clearSuspicion(ofRun: id)
+        emit(.run(id), record, index: indexLine(of: run, function: function, record))
         var correlation: String?
         if case .invoke(let parent, let key) = run.cause {
             correlation = "\(parent.text).\(key)"
@@ -46,6 +45,36 @@ extension Core {
         if !run.isLifecycleHandler {
             publishEnd(of: id, function: function, status: status, result: result, input: input, parent: correlation)
         }
+    }
+
+    /// What lists show of an ended run.
+    private func indexLine(of run: Run, function: String, _ record: Record) -> [UInt8] {
+        let status =
+            switch record {
+            case .runCompleted: "completed"
+            case .runFailed: "failed"
+            case .runCancelled: "cancelled"
+            default: "quarantined"
+            }
+        var line: [UInt8] = []
+        line.append(json: #"{"run":"#)
+        line.append(jsonString: run.id.text)
+        line.append(json: #","fn":"#)
+        line.append(jsonString: function)
+        line.append(json: #","status":"#)
+        line.append(jsonString: status)
+        line.append(json: #","queuedAt":"#)
+        line.append(json: run.queuedAt.milliseconds)
+        if let startedAt = run.startedAt {
+            line.append(json: #","startedAt":"#)
+            line.append(json: startedAt.milliseconds)
+        }
+        line.append(json: #","endedAt":"#)
+        line.append(json: time.now.milliseconds)
+        line.append(json: #","steps":"#)
+        line.append(json: run.stepCount)
+        line.append(UInt8(ascii: "}"))
+        return line
     }
 
     private func finishInvoke(parent: ULID, key: String, child: ULID, function: String, _ record: Record) {
@@ -116,7 +145,6 @@ extension Core {
                     message:
                         "the process died while attempt \(step.attempt) of step '\(step.key)' ran, its last one")
                 emit(.run(step.run), .stepFailed(StepFailure(key: step.key, attempt: step.attempt, error: error)))
-                clearSuspicion(step.run, step.key)
             }
         }
         alignCrons()
@@ -129,11 +157,8 @@ extension Core {
         var found: [Effect] = []
         for id in runs.keys.sorted() {
             guard let run = runs[id] else { continue }
-            if run.startedAt == nil {
-                if let startAt = run.startAt, startAt > time.wall { continue }
-            } else if let retryAt = run.retryAt, retryAt > time.now {
-                continue
-            }
+            if run.startedAt == nil, let startAt = run.startAt, startAt > time.wall { continue }
+            if let retryAt = run.retryAt, retryAt > time.now { continue }
             // What wakes a parked run is a timer or an event; both are set already.
             if run.isParked { continue }
             found.append(.run(id, input: nil))

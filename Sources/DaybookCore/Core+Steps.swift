@@ -17,7 +17,6 @@ extension Core {
             emit(
                 .run(id),
                 .stepCompleted(StepOutcome(key: key, attempt: attempt, output: output, duration: duration)))
-            clearSuspicion(id, key)
             return .recorded
         case .failure(let error):
             return failStep(run, key: key, attempt: attempt, error: error, duration: duration)
@@ -32,7 +31,6 @@ extension Core {
             .run(run.id),
             .stepFailed(
                 StepFailure(key: key, attempt: attempt, error: error.json, duration: duration, retryAt: retryAt)))
-        clearSuspicion(run.id, key)
         if let retryAt { return .retrying(attempt: attempt + 1, at: retryAt) }
         return .failed(error.json)
     }
@@ -67,6 +65,7 @@ extension Core {
 
     func sleep(_ id: ULID, key: String, length: WaitLength) -> Answer {
         guard let run = runs[id] else { return .stale }
+        if isOpen(key, of: run, .sleep) { return .opened }
         if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
         let milliseconds: Int64
         let due: Timestamp
@@ -85,6 +84,7 @@ extension Core {
 
     func wait(_ id: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64) -> Answer {
         guard let run = runs[id] else { return .stale }
+        if isOpen(key, of: run, .wait) { return .opened }
         if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
         guard timeout > 0 else { return completeAtOnce(run, key: key, .wait) }
         guard timeout <= limits.waitMax else { return refuseTooLong(run, key: key, .wait, "wait for an event") }
@@ -96,6 +96,7 @@ extension Core {
 
     func invoke(_ id: ULID, key: String, function: String, data: [UInt8], timeout: Int64) -> Answer {
         guard let run = runs[id] else { return .stale }
+        if isOpen(key, of: run, .invoke) { return .opened }
         if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
         guard timeout <= limits.waitMax else { return refuseTooLong(run, key: key, .invoke, "invoke") }
         guard let index = functionIndex[function], !functions[index].isRemoved else {
@@ -125,12 +126,12 @@ extension Core {
         guard let run = runs[id] else { return .stale }
         if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
         var output: [UInt8] = []
-        output.append(json: #"{"ids":["#)
+        output.append(UInt8(ascii: "["))
         for (index, event) in events.enumerated() {
             if index > 0 { output.append(UInt8(ascii: ",")) }
             output.append(jsonString: event.id.text)
         }
-        output.append(json: "]}")
+        output.append(UInt8(ascii: "]"))
         // The step's record comes first: an event it sends may end or resume this very run.
         emit(.run(id), .stepCompleted(StepOutcome(key: key, operation: .send, output: output)))
         for event in events { publish(event) }
@@ -155,21 +156,16 @@ extension Core {
             errorJSON(name: "WaitTooLong", message: "step '\(key)': a \(what) may last at most \(days) days"))
     }
 
+    /// Whether the step waits already: the code came to it again, after a failure between steps or in a new process.
+    private func isOpen(_ key: String, of run: Run, _ operation: StepOperation) -> Bool {
+        guard let index = run.openIndex(key) else { return false }
+        switch (run.open[index].kind, operation) {
+        case (.sleep, .sleep), (.wait, .wait), (.invoke, .invoke): return true
+        default: return false
+        }
+    }
+
     // MARK: - Suspects
-
-    /// A suspect that has a result, or whose run has ended, is cleared; the next one may run.
-    func clearSuspicion(_ run: ULID, _ key: String) {
-        guard !suspects.isEmpty, let index = suspects.firstIndex(of: Suspect(run: run, key: key)) else { return }
-        suspects.remove(at: index)
-        if index == 0 { releaseSuspect() }
-    }
-
-    func clearSuspicion(ofRun run: ULID) {
-        guard suspects.contains(where: { $0.run == run }) else { return }
-        let wasFirst = suspects.first?.run == run
-        suspects.removeAll { $0.run == run }
-        if wasFirst { releaseSuspect() }
-    }
 
     /// Lets the first suspect run.
     func releaseSuspect() {

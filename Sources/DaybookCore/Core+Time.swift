@@ -27,10 +27,10 @@ extension Core {
             guard let run = runs[id], run.startedAt == nil else { return }
             effects.append(.run(id, input: nil))
         case .startTimeout(let id):
-            guard let run = runs[id], run.startedAt == nil else { return }
+            guard let run = runs[id], run.startedAt == nil, run.timeoutAt == timer.due else { return }
             effects.append(.cancel(run: id, reason: "it had not started within its start timeout"))
         case .finishTimeout(let id):
-            guard runs[id] != nil else { return }
+            guard let run = runs[id], run.startedAt != nil, run.timeoutAt == timer.due else { return }
             effects.append(.cancel(run: id, reason: "it had not ended within its finish timeout"))
         case .attempt(let id, let number):
             guard let run = runs[id], run.retryNumber == number, run.retryAt != nil else { return }

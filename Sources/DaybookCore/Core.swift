@@ -10,6 +10,8 @@ package final class Core {
     package struct Entry {
         package let stream: RecordStream
         package let record: Record
+        /// For the record that ends a run: what lists show of the run, a JSON object.
+        package let index: [UInt8]
     }
 
     package let limits: CoreLimits
@@ -69,6 +71,15 @@ package final class Core {
     package func handle(_ command: Command, at time: Instant, seed: UInt64) -> Answer {
         self.time = time
         self.seed = seed
+        let suspect = suspects.first
+        let answer = decide(command)
+        // One is cleared, so that the next may run. At the start of a process, `outstandingEffects` says so.
+        if case .open = command { return answer }
+        if let first = suspects.first, first != suspect { releaseSuspect() }
+        return answer
+    }
+
+    private func decide(_ command: Command) -> Answer {
         switch command {
         case .endBody(let run, let key, let attempt, let result, let duration):
             return endBody(run, key: key, attempt: attempt, result: result, duration: duration)
@@ -82,8 +93,11 @@ package final class Core {
             guard let run = runs[id], run.startedAt == nil else { return .stale }
             emit(.run(id), .runStarted)
             return .done
-        case .park(let id):
-            guard let run = runs[id], !run.isParked, !run.open.isEmpty || run.retryAt != nil else { return .stale }
+        case .park(let id, let results):
+            // Only what will be woken may park. A result that the host has not seen yet wakes nobody any more.
+            guard let run = runs[id], !run.isParked, results.map({ $0 == run.stepCount }) ?? true,
+                !run.open.isEmpty || run.retryAt.map({ $0 > time.now }) ?? false
+            else { return .stale }
             emit(.run(id), .runParked)
             return .done
         case .end(let id, let end, let input): return self.end(id, end, input: input)
@@ -97,6 +111,7 @@ package final class Core {
         case .quarantine(let id, let reason):
             guard runs[id] != nil else { return .refused(.unknownRun(id)) }
             finish(id, .runQuarantined(reason: reason), status: .failed, input: nil)
+            effects.append(.close(run: id))
             return .ended
         case .open(let epoch, let version, let interrupted):
             return open(epoch: epoch, version: version, interrupted: interrupted)
@@ -111,18 +126,18 @@ package final class Core {
     }
 
     /// Puts a record into the journal-to-be and applies it.
-    func emit(_ stream: RecordStream, _ record: Record) {
+    func emit(_ stream: RecordStream, _ record: Record, index: [UInt8] = []) {
         if case .system = stream, systemMonth != time.now.month {
             // The head of a new month's file repeats what is alive, so that older files are not needed to rebuild it.
             let state = systemState
             systemMonth = time.now.month
             append(.system, .monthOpened(state))
         }
-        append(stream, record)
+        append(stream, record, index: index)
     }
 
-    private func append(_ stream: RecordStream, _ record: Record) {
-        records.append(Entry(stream: stream, record: record))
+    private func append(_ stream: RecordStream, _ record: Record, index: [UInt8] = []) {
+        records.append(Entry(stream: stream, record: record, index: index))
         // A record that the core has just decided always fits the state it was decided on.
         do throws(RecordError) {
             try applyRecord(record, stream: stream, at: time.now)

@@ -31,6 +31,9 @@ final class Run {
     /// When to start; nil for at once.
     let startAt: Timestamp?
     var startedAt: Timestamp?
+    /// When the timeout that is running passes: until the start the start timeout, from then on the finish timeout.
+    /// As the function's configuration was at that moment.
+    var timeoutAt: Timestamp?
     /// The current attempt of the code between steps, from 1.
     var attempt = 1
     /// When the code between steps is tried again, after a failure.

@@ -35,10 +35,9 @@ extension Core {
     /// The next at most `runsMax` runs of the snapshot under way; nil when it is complete.
     package func nextSnapshotSlice(runsMax: Int) -> [UInt8]? {
         guard var snapshot else { return nil }
-        guard snapshot.position < snapshot.ids.count else {
-            self.snapshot = nil
-            return nil
-        }
+        // Held in one place only, so that it is changed where it lies instead of copied with every slice.
+        self.snapshot = nil
+        guard snapshot.position < snapshot.ids.count else { return nil }
         var writer = StateWriter()
         let end = min(snapshot.position + runsMax, snapshot.ids.count)
         for id in snapshot.ids[snapshot.position..<end] {
@@ -128,16 +127,10 @@ extension Core {
 
     /// Timers and indexes follow from the run.
     private func restoreDerived(_ run: Run) {
-        let config = functions[run.function].config
-        if run.startedAt == nil {
-            if let startAt = run.startAt { wallTimers.add(.delayedStart(run: run.id), due: startAt) }
-            if let timeout = config.startTimeout {
-                durationTimers.add(.startTimeout(run: run.id), due: run.queuedAt + timeout)
-            }
+        if run.startedAt == nil, let startAt = run.startAt {
+            wallTimers.add(.delayedStart(run: run.id), due: startAt)
         }
-        if let startedAt = run.startedAt, let timeout = config.finishTimeout {
-            durationTimers.add(.finishTimeout(run: run.id), due: startedAt + timeout)
-        }
+        setTimeout(of: run)
         if let retryAt = run.retryAt {
             durationTimers.add(.attempt(run: run.id, number: run.retryNumber), due: retryAt)
         }

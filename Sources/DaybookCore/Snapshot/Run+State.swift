@@ -19,6 +19,7 @@ extension Run {
         writer.write(queuedAt)
         writer.write(startAt)
         writer.write(startedAt)
+        writer.write(timeoutAt)
         writer.write(attempt)
         writer.write(retryAt)
         writer.write(retryNumber)
@@ -65,6 +66,7 @@ extension Run {
             id: id, function: function, cause: cause, isLifecycleHandler: try reader.bool(),
             queuedAt: try reader.time(), startAt: try reader.optionalTime())
         startedAt = try reader.optionalTime()
+        timeoutAt = try reader.optionalTime()
         attempt = try reader.integer()
         retryAt = try reader.optionalTime()
         retryNumber = try reader.number()

@@ -13,25 +13,34 @@ enum TimerTarget: Equatable {
     case attempt(run: ULID, number: UInt64)
     /// The next tick of a function's trigger.
     case cron(function: Int, trigger: Int)
+
+    /// Orders timers that are due at the same instant. It follows from the state alone, so that a core that took over
+    /// a snapshot fires them in the same order as the one that set them.
+    var order: (UInt64, UInt64, UInt64) {
+        switch self {
+        case .cron(let function, let trigger): (0, UInt64(function), UInt64(trigger))
+        case .delayedStart(let run): (1, run.high, run.low)
+        case .startTimeout(let run): (2, run.high, run.low)
+        case .finishTimeout(let run): (3, run.high, run.low)
+        // In the order in which they were set.
+        case .step(_, let number), .attempt(_, let number): (4, number, 0)
+        }
+    }
 }
 
 struct Timer {
     let due: Timestamp
-    /// Orders timers that are due at the same instant, by when they were set.
-    let order: UInt64
     let target: TimerTarget
 }
 
-/// Timers by the instant they are due, then by when they were set: a binary heap.
+/// Timers by the instant they are due, then by their targets: a binary heap.
 struct TimerHeap {
     private(set) var items: [Timer] = []
-    private var nextOrder: UInt64 = 0
 
     var nextDue: Timestamp? { items.first?.due }
 
     mutating func add(_ target: TimerTarget, due: Timestamp) {
-        items.append(Timer(due: due, order: nextOrder, target: target))
-        nextOrder += 1
+        items.append(Timer(due: due, target: target))
         siftUp(items.count - 1)
     }
 
@@ -57,7 +66,8 @@ struct TimerHeap {
     }
 
     private func isBefore(_ a: Int, _ b: Int) -> Bool {
-        items[a].due == items[b].due ? items[a].order < items[b].order : items[a].due < items[b].due
+        items[a].due == items[b].due
+            ? items[a].target.order < items[b].target.order : items[a].due < items[b].due
     }
 
     private mutating func siftUp(_ start: Int) {

@@ -31,6 +31,8 @@ struct Recovery {
     var proven: UInt64 = 0
     /// Records whose line in the log is damaged but whose stream file has it.
     var healed: [UInt64: [UInt8]] = [:]
+    /// The record at which the last start died, if it did; and the one at which two did.
+    var suspect: UInt64 = 0
     var recordToSetAside: UInt64 = 0
 
     init(disk: any Disk, marks: MarkTable?, chain: LogChain) {
@@ -45,11 +47,13 @@ struct Recovery {
         if let marks {
             let note = marks.recoveryNote()
             if note.applying != 0, note.applying == note.suspect { recordToSetAside = note.applying }
-            marks.noteRecovery(applying: 0, suspect: note.applying != 0 ? note.applying : note.suspect)
+            suspect = note.applying != 0 ? note.applying : note.suspect
+            marks.noteRecovery(applying: 0, suspect: suspect)
         }
+        // An orderly end, good or bad, is no death at a record.
+        defer { marks?.noteRecovery(applying: 0, suspect: 0) }
         try restoreSnapshot(&replay)
         try replayLog(&replay, progress: progress)
-        marks?.noteRecovery(applying: 0, suspect: 0)
     }
 
     // MARK: - Snapshot
@@ -216,7 +220,7 @@ struct Recovery {
             quarantine(run, because: .recordKillsStart(q: record.q), &replay)
             return
         }
-        marks?.noteRecovery(applying: record.q, suspect: 0)
+        marks?.noteRecovery(applying: record.q, suspect: suspect)
         do {
             try replay.apply(view)
         } catch let unknown as UnknownRecordKind {

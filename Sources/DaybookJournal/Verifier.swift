@@ -177,12 +177,11 @@ package struct Verifier {
             add(inLog ? .note : .damage, path, valid, "the line that starts here is not right")
         }
         if let stream, stream.path != path { add(.damage, path, 0, "it holds the records of \(stream.text)") }
-        if let stream, !hasEnded, let numbers = log[stream]?.keys, let newest = numbers.max(), newest >= count {
-            if numbers.contains(count) {
-                add(.note, path, content.count, "\(Int(newest) + 1 - Int(count)) records are in the log only, for now")
-            } else {
-                add(.damage, path, content.count, "records \(count) to \((numbers.min() ?? 1) - 1) are missing")
-            }
+        guard let stream, !hasEnded, let next = log[stream]?.keys.filter({ $0 >= count }).min() else { return }
+        if next == count {
+            add(.note, path, content.count, "its records from number \(count) on are in the log only, for now")
+        } else {
+            add(.damage, path, content.count, "its records \(count) to \(next - 1) are missing")
         }
     }
 

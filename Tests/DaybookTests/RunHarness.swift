@@ -236,6 +236,13 @@ final class Signal: Sendable {
     }
 }
 
+/// Counts from 1, for several threads.
+final class Counter: Sendable {
+    private let count = Atomic(0)
+    func next() -> Int { count.wrappingAdd(1, ordering: .relaxed).newValue }
+    var value: Int { count.load(ordering: .relaxed) }
+}
+
 /// A list several threads append to.
 final class Notes: Sendable {
     private let notes = Mutex<[String]>([])
@@ -280,7 +287,7 @@ struct ManualRun {
         _ habits: MemoryDriver.Habits = .init(), memo: Memo = Memo(), retries: Int = 4,
         options: RunExecution.Options = .init(), event: [UInt8] = Fixture.event, pool: ManualPool = ManualPool(),
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-        _ code: @escaping @Sendable (Received<Ping>, Step) async throws -> Output
+        code: @escaping @Sendable (Received<Ping>, Step) async throws -> Output
     ) {
         self.pool = pool
         driver = MemoryDriver(habits)

@@ -339,6 +339,8 @@ extension RunExecution {
     private func end(_ outcome: RunOutcome) {
         guard !hasEnded else { return }
         hasEnded = true
+        // Code that held its thread learnt of the closing by its cancelled task, before the turn did.
+        if stop == nil, shared.withLock({ $0.closing == .now }) { stop = .closed }
         switch stop {
         case .closed: driver.didEnd(self, .closed)
         case .fault(_, let fault): driver.didEnd(self, fault)

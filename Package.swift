@@ -46,7 +46,9 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "DaybookInbox",
-            dependencies: ["DaybookSystem", "DaybookValues", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "DaybookCore", "DaybookSystem", "DaybookValues", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .target(
             name: "DaybookServer",
@@ -71,11 +73,48 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(name: "DaybookCLI", dependencies: ["DaybookCommands"], swiftSettings: settings),
+        .executableTarget(
+            name: "DaybookBench",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode", "DaybookSystem",
+                "DaybookValues", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         .target(
             name: "DaybookFakes", dependencies: ["DaybookSystem", "DaybookValues"], swiftSettings: settings),
         .target(
             name: "DaybookTesting",
-            dependencies: ["Daybook", "DaybookFakes", "DaybookNode", "DaybookSystem", "DaybookValues"],
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookNode", "DaybookSystem", "DaybookValues",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "DaybookValuesTests", dependencies: ["DaybookValues"], swiftSettings: settings),
+        .testTarget(name: "DaybookCoreTests", dependencies: ["DaybookCore", "DaybookValues"], swiftSettings: settings),
+        .testTarget(
+            name: "DaybookSystemTests", dependencies: ["DaybookFakes", "DaybookSystem", "DaybookValues"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DaybookJournalTests",
+            dependencies: ["DaybookFakes", "DaybookJournal", "DaybookSystem", "DaybookValues"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DaybookTests",
+            dependencies: ["Daybook", "DaybookValues", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DaybookNodeTests",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSystem",
+                "DaybookTesting", "DaybookValues", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DaybookInboxTests",
+            dependencies: [
+                "DaybookCore", "DaybookFakes", "DaybookInbox", "DaybookSystem", "DaybookValues",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
     ]
 )

@@ -1,0 +1,111 @@
+import Daybook
+import DaybookCore
+import DaybookNode
+import DaybookSystem
+import DaybookValues
+import Logging
+import Synchronization
+
+struct Nothing: Daybook.Event { static let name = "bench/go" }
+
+/// A node on a directory of its own, with one function.
+struct BenchNode {
+    let node: Node
+    let pool: WorkerPool
+    let ended: EndCounter
+
+    /// Counts the runs that have ended, and says when all have.
+    final class EndCounter: Sendable {
+        private let state = Mutex<(left: Int, waiter: (@Sendable () -> Void)?)>((0, nil))
+
+        func expect(_ count: Int) { state.withLock { $0.left = count } }
+
+        func note() {
+            let waiter = state.withLock { state -> (@Sendable () -> Void)? in
+                state.left -= 1
+                return state.left == 0 ? state.waiter : nil
+            }
+            waiter?()
+        }
+
+        func all() async {
+            await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+                let isDone = state.withLock { state -> Bool in
+                    if state.left <= 0 { return true }
+                    state.waiter = { done.resume() }
+                    return false
+                }
+                if isDone { done.resume() }
+            }
+        }
+    }
+
+    init(
+        directory: String, function: (EndCounter) -> any FunctionDefinition,
+        configure: (inout NodeConfiguration) -> Void = { _ in }
+    ) throws {
+        var logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
+        logger.logLevel = .critical
+        let pool = WorkerPool()
+        var configuration = NodeConfiguration()
+        configure(&configuration)
+        node = try Node.open(
+            Node.Surroundings(
+                disk: try RealDisk(root: directory), pool: pool, loader: ThreadedLoader(), logger: logger),
+            configuration: configuration
+        ) { fatal($0) }
+        ended = EndCounter()
+        self.pool = pool
+        try node.launch(AppFunctions(app: "bench", functions: [function(ended)]), version: "bench")
+        node.startThreads()
+    }
+
+    /// Sends that many events, each of which starts one run, in one command.
+    func send(_ count: Int, name: String = Nothing.name) async throws {
+        let now = SystemWallClock().now
+        let random = SystemRandomSource()
+        let events = (0..<count).map { _ in
+            DaybookCore.Event(
+                internal: name, id: ULID(at: now, random: (random.next(), random.next())), at: now,
+                data: Array("{}".utf8))
+        }
+        _ = try await node.submit(.publish(events, claim: nil))
+    }
+
+    func stop() async {
+        await node.stop(drain: 0)
+        pool.stop()
+    }
+}
+
+/// Runs of a number of steps each, all begun at once.
+func measureSteps(directory: String, runs: Int, steps: Int) async throws -> StepMeasurement {
+    let bench = try BenchNode(directory: directory) { ended in
+        DurableFunction("steps", on: Nothing.self) { _, step in
+            for number in 0..<steps { try await step.run("step-\(number)") { number } }
+            ended.note()
+        }
+    }
+    bench.ended.expect(runs)
+    let before = await bench.node.flushStatistics()
+    let clock = ContinuousClock()
+    let start = clock.now
+    let cpuStart = processorSeconds()
+    try await bench.send(runs)
+    await bench.ended.all()
+    let seconds = seconds(clock.now - start)
+    let cpu = processorSeconds() - cpuStart
+    let after = await bench.node.flushStatistics()
+    await bench.stop()
+    return StepMeasurement(
+        steps: runs * steps, seconds: seconds, processorSeconds: cpu, flushes: after.batches - before.batches,
+        bytes: after.bytes - before.bytes)
+}
+
+struct StepMeasurement {
+    var steps: Int
+    var seconds: Double
+    var processorSeconds: Double
+    var flushes: Int
+    var bytes: Int
+}

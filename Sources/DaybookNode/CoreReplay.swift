@@ -1,0 +1,62 @@
+package import DaybookCore
+package import DaybookJournal
+import DaybookValues
+
+/// Builds the core's state up again from the journal.
+struct CoreReplay: JournalReplay {
+    private let limits: CoreLimits
+    private let retryPolicy: RetryPolicy
+    private(set) var core: Core
+
+    init(limits: CoreLimits, retryPolicy: RetryPolicy) {
+        self.limits = limits
+        self.retryPolicy = retryPolicy
+        core = Core(limits: limits, retryPolicy: retryPolicy)
+    }
+
+    mutating func reset() {
+        core = Core(limits: limits, retryPolicy: retryPolicy)
+    }
+
+    mutating func restore(_ snapshot: inout SnapshotReader) throws {
+        var state: [UInt8] = []
+        state.reserveCapacity(snapshot.fileBytes)
+        while let slice = snapshot.next() { state.append(contentsOf: slice) }
+        try core.restore(snapshot: state[...])
+    }
+
+    mutating func apply(_ view: RecordView) throws {
+        let record: Record
+        do throws(RecordError) {
+            record = try view.decoded()
+        } catch .unknownKind(let kind) {
+            throw UnknownRecordKind(kind.utf8)
+        }
+        let stream: RecordStream =
+            switch view.stream {
+            case .run(let id): .run(id)
+            case .events: .events
+            case .system: .system
+            }
+        try core.apply(record, stream: stream, at: view.time)
+    }
+
+    /// The node ends the run with a record of its own, once the log can be written.
+    mutating func quarantine(_ run: ULID, because reason: QuarantineReason) {}
+}
+
+extension RecordView {
+    /// The record that the line says.
+    package func decoded() throws(RecordError) -> Record {
+        let result = kind.withUnsafeBufferPointer { kind in
+            payload.withUnsafeBufferPointer { payload -> Result<Record, RecordError> in
+                do throws(RecordError) {
+                    return .success(try Record(kind: kind, payload: payload))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        return try result.get()
+    }
+}

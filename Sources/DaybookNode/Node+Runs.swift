@@ -1,0 +1,340 @@
+import Daybook
+import DaybookCore
+import DaybookJournal
+import DaybookValues
+import Logging
+
+// The in-process host: which runs have their code loaded, and what they are handed. All of it is the writer's.
+extension Node {
+    // MARK: - What runs ask for
+
+    func command(for call: StepCall, of run: LiveRun, at time: Instant) -> Command {
+        let key = call.key.text
+        switch call.operation {
+        case .sleep(let milliseconds): return .sleep(run: run.id, key: key, length: .duration(milliseconds))
+        case .sleepUntil(let instant): return .sleep(run: run.id, key: key, length: .until(instant))
+        case .waitForEvent(let name, let matches, let timeout):
+            return .wait(
+                run: run.id, key: key, event: name,
+                matches: matches.map { DaybookCore.FieldMatch(path: "data.\($0.path)", value: $0.value) },
+                timeout: timeout)
+        case .invoke(let target, let data, let timeout):
+            let function =
+                switch target {
+                case .sameApp(let id): "\(core.function(run.functionID)?.app ?? "")-\(id)"
+                case .function(let id): id
+                }
+            return .invoke(run: run.id, key: key, function: function, data: data, timeout: timeout)
+        case .sendEvents(let events):
+            return .send(run: run.id, key: key, events: events.map { event($0, at: time) })
+        }
+    }
+
+    private func event(_ event: JSONEvent, at time: Instant) -> DaybookCore.Event {
+        DaybookCore.Event(
+            internal: event.name, id: ULID(at: time.now, random: (nextRandomNumber(), nextRandomNumber())),
+            key: event.id, at: event.timestamp ?? time.wall, data: event.data)
+    }
+
+    func end(_ run: LiveRun, _ outcome: RunOutcome, at time: Instant) -> Answer {
+        switch outcome {
+        case .returned(let output):
+            return decide(.end(run: run.id, .returned(output: output), input: run.input), at: time, releasing: false)
+        case .threw(let facts):
+            return decide(
+                .end(run: run.id, .threw(facts.attemptError(at: time)), input: run.input), at: time, releasing: false)
+        case .unreadableMemo(let key, let error):
+            return decide(
+                .quarantine(run: run.id, reason: "the recorded result of step '\(key.text)' cannot be read: \(error)"),
+                at: time, releasing: false)
+        case .closed: return .stale
+        }
+    }
+
+    // MARK: - What runs are handed
+
+    func release(_ run: LiveRun, _ ended: EndedBody, _ answer: Answer) {
+        marks.release(ended.slot)
+        let result: StepResult
+        switch answer {
+        case .recorded: result = .recorded
+        case .failed(let error): result = .failed(ErrorFacts(json: error))
+        case .retrying: result = .retryPending
+        default: return
+        }
+        hand(ended.key, result, to: run)
+    }
+
+    func release(_ run: LiveRun, _ key: StepKey, _ answer: Answer) {
+        switch answer {
+        case .completed(let output): hand(key, .completed(output), to: run)
+        case .failed(let error): hand(key, .failed(ErrorFacts(json: error)), to: run)
+        default: break
+        }
+    }
+
+    func release(_ effect: Effect) {
+        switch effect {
+        case .run(let id, let input): start(id, input: input)
+        case .deliver(let id, let key, let delivery): deliver(id, StepKey(text: key), delivery)
+        case .close(let id):
+            waitingRuns.remove(id)
+            guard let run = live[id] else { break }
+            run.isClosing = true
+            run.execution?.close(.now)
+            if run.execution == nil { forget(run) }
+        case .cancel(let id, let reason): cancel(id, reason: reason) { _ in }
+        }
+    }
+
+    private func deliver(_ id: ULID, _ key: StepKey, _ delivery: Delivery) {
+        guard let run = live[id] else {
+            // Loading it finds in the record what would be delivered.
+            start(id, input: nil)
+            return
+        }
+        switch delivery {
+        case .completed(let output): hand(key, .completed(output), to: run)
+        case .failed(let error): hand(key, .failed(ErrorFacts(json: error)), to: run)
+        case .retry(let attempt): hand(key, .retry(attempt: attempt), to: run)
+        }
+    }
+
+    private func hand(_ key: StepKey, _ result: StepResult, to run: LiveRun) {
+        guard live[run.id] === run else { return }
+        guard let execution = run.execution else {
+            run.pending.append((key, result))
+            return
+        }
+        if run.isClosing {
+            run.mustReload = true
+            return
+        }
+        if run.quietSince != nil {
+            run.quietSince = nil
+            activeCount += 1
+        }
+        if execution.deliver(key, result) { turns.append(execution) }
+    }
+
+    // MARK: - Loading
+
+    /// Brings the run's code to life, or queues it for a place.
+    func start(_ id: ULID, input: [UInt8]?) {
+        guard !isDraining, live[id] == nil, !waitingRuns.contains(id) else { return }
+        guard activeCount < configuration.liveRunsMax else {
+            waitingRuns.append(id, input: input, bytesMax: configuration.waitingInputBytesMax)
+            return
+        }
+        guard let summary = core.summary(of: id), let registration = hosted[summary.function] else { return }
+        let run = LiveRun(
+            id: id, registration: registration, functionID: summary.function, input: input ?? [], node: self)
+        live[id] = run
+        activeCount += 1
+        if let input, summary.stepCount == 0, summary.open.isEmpty, summary.startedAt == nil {
+            begin(run, LoadedRun(input: input, memo: Memo(), attempt: 1), isFirst: true)
+        } else {
+            loader.load(
+                LoadRequest(journal: journal, summary: summary, upTo: journal.flushedQ) { [mailbox] result in
+                    mailbox.post(.loaded(run, result))
+                })
+        }
+    }
+
+    func release(_ run: LiveRun, _ loaded: Result<LoadedRun, LoadError>) {
+        guard live[run.id] === run else { return }
+        switch loaded {
+        case .success(let loaded): begin(run, loaded, isFirst: core.summary(of: run.id)?.startedAt == nil)
+        case .failure(let error):
+            forget(run)
+            mailbox.post(.command(.quarantine(run: run.id, reason: "\(error)"), reply: { _ in }))
+        }
+    }
+
+    private func begin(_ run: LiveRun, _ loaded: LoadedRun, isFirst: Bool) {
+        run.input = loaded.input
+        let execution = RunExecution(
+            run.registration,
+            input: RunInput(
+                runID: run.id.text, functionID: run.functionID, event: loaded.input, attempt: loaded.attempt),
+            memo: loaded.memo, driver: run, pool: pool, logger: logger,
+            options: RunExecution.Options(
+                decodesOwnResults: configuration.decodesOwnResults, stepsMax: configuration.core.stepsPerRunMax))
+        run.execution = execution
+        // Posted before the code starts, so that it stands before all that the code does.
+        if isFirst { mailbox.post(.command(.begin(run: run.id), reply: { _ in })) }
+        let pending = run.pending
+        run.pending = []
+        for (key, result) in pending { hand(key, result, to: run) }
+        execution.start()
+    }
+
+    func release(_ run: LiveRun, _ outcome: RunOutcome, _ answer: Answer) {
+        guard live[run.id] === run else { return }
+        forget(run)
+        guard case .closed = outcome, core.hasRun(run.id), !isDraining else { return }
+        if run.mustReload {
+            start(run.id, input: nil)
+        } else {
+            parkable.append(run.id)
+        }
+    }
+
+    func forget(_ run: LiveRun) {
+        live[run.id] = nil
+        if run.quietSince == nil { activeCount -= 1 }
+        run.execution = nil
+        startWaitingRuns()
+    }
+
+    private func startWaitingRuns() {
+        while activeCount < configuration.liveRunsMax, let next = waitingRuns.popFirst() {
+            start(next.id, input: next.input)
+        }
+        if isDraining { finishDrainIfEmpty() }
+    }
+
+    // MARK: - Going cold
+
+    /// Nothing in the run can move.
+    func noteQuiet(_ run: LiveRun) {
+        guard live[run.id] === run, !run.isClosing, run.quietSince == nil else { return }
+        run.quietSince = nowNanoseconds
+        activeCount -= 1
+        quietRuns.append((run, nowNanoseconds))
+        startWaitingRuns()
+    }
+
+    /// Unwinds runs that have waited for long and will wait for long, and more of them when there are too many.
+    func unwindQuietRuns(now: UInt64, isCrowded: Bool) {
+        let coldNanoseconds = UInt64(configuration.coldAfter) * 1_000_000
+        var kept: [(run: LiveRun, since: UInt64)] = []
+        while quietHead < quietRuns.count, now &- quietRuns[quietHead].since >= coldNanoseconds {
+            let (run, since) = quietRuns[quietHead]
+            quietHead += 1
+            guard run.quietSince == since, live[run.id] === run else { continue }
+            if dueSoon(run) { kept.append((run, since)) } else { unwind(run) }
+        }
+        if quietHead * 2 > quietRuns.count {
+            quietRuns.removeFirst(quietHead)
+            quietHead = 0
+        }
+        if isCrowded {
+            let candidates = quietRuns[quietHead...].filter {
+                $0.run.quietSince == $0.since && live[$0.run.id] === $0.run
+            }
+            let excess = candidates.count - configuration.parkedRunsMax * 3 / 4
+            let byDue = candidates.map { (run: $0.run, due: nextDue($0.run)) }.sorted { $0.due > $1.due }
+            for (run, _) in byDue.prefix(max(0, excess)) { unwind(run) }
+            quietRuns.removeSubrange(quietHead...)
+            quietRuns.append(contentsOf: candidates.filter { !$0.run.isClosing })
+        }
+        // Looked at again when they come due or are still here at the next sweep.
+        quietRuns.insert(contentsOf: kept, at: quietHead)
+    }
+
+    private func nextDue(_ run: LiveRun) -> Timestamp {
+        core.summary(of: run.id)?.open.map(\.due).min() ?? .distantFuture
+    }
+
+    private func dueSoon(_ run: LiveRun) -> Bool { nextDue(run) - clock.read().now < configuration.coldAfter }
+
+    private func unwind(_ run: LiveRun) {
+        guard let execution = run.execution, execution.close(.ifQuiet) else { return }
+        run.isClosing = true
+    }
+
+    /// Records that runs whose code was unwound wait. The first thing in a batch: nothing has come for them since.
+    func park(at time: Instant) {
+        guard !parkable.isEmpty else { return }
+        let ids = parkable
+        parkable.removeAll(keepingCapacity: true)
+        for id in ids where live[id] == nil && !waitingRuns.contains(id) { decide(.park(run: id), at: time) }
+    }
+
+    // MARK: - Cancelling
+
+    /// Cancels a run. When somebody listens for its end, the event it was given is read first.
+    func cancel(_ id: ULID, reason: String, reply: @escaping @Sendable (Answer) -> Void) {
+        guard core.needsInput(toEnd: id), live[id]?.execution == nil, let summary = core.summary(of: id) else {
+            let input = live[id]?.input ?? []
+            mailbox.post(.command(.end(run: id, .cancelled(reason: reason), input: input), reply: reply))
+            return
+        }
+        loader.load(
+            LoadRequest(journal: journal, summary: summary, upTo: journal.flushedQ) { [mailbox] result in
+                let input = (try? result.get().input) ?? []
+                mailbox.post(.command(.end(run: id, .cancelled(reason: reason), input: input), reply: reply))
+            })
+    }
+}
+
+/// Runs that wait for a place, oldest first, some of them with their events at hand.
+struct WaitingRuns {
+    private var queue: [(id: ULID, input: [UInt8]?)] = []
+    private var head = 0
+    private var ids: Set<ULID> = []
+    private var inputBytes = 0
+
+    var count: Int { ids.count }
+
+    func contains(_ id: ULID) -> Bool { ids.contains(id) }
+
+    mutating func append(_ id: ULID, input: [UInt8]?, bytesMax: Int) {
+        guard ids.insert(id).inserted else { return }
+        let kept = inputBytes + (input?.count ?? 0) <= bytesMax ? input : nil
+        inputBytes += kept?.count ?? 0
+        queue.append((id, kept))
+    }
+
+    mutating func remove(_ id: ULID) { ids.remove(id) }
+
+    mutating func popFirst() -> (id: ULID, input: [UInt8]?)? {
+        while head < queue.count {
+            let next = queue[head]
+            queue[head].input = nil
+            inputBytes -= next.input?.count ?? 0
+            head += 1
+            if head > 1_024, head * 2 > queue.count {
+                queue.removeFirst(head)
+                head = 0
+            }
+            if ids.remove(next.id) != nil { return next }
+        }
+        return nil
+    }
+}
+
+extension ErrorFacts {
+    /// Back from a record.
+    init(json: [UInt8]) {
+        let view = JSONView(json)
+        self.init(
+            name: view?.member("name")?.string ?? "Error", message: view?.member("message")?.string ?? "",
+            stack: view?.member("stack")?.string, cause: view?.member("cause")?.bytes, isRetriable: false)
+    }
+
+    func attemptError(at time: Instant) -> AttemptError {
+        var json: [UInt8] = []
+        json.append(json: #"{"name":"#)
+        json.append(jsonString: name)
+        json.append(json: #","message":"#)
+        json.append(jsonString: message)
+        if let stack {
+            json.append(json: #","stack":"#)
+            json.append(jsonString: stack)
+        }
+        if let cause {
+            json.append(json: #","cause":"#)
+            json.append(contentsOf: cause)
+        }
+        json.append(UInt8(ascii: "}"))
+        let retryAfter: Int64? =
+            switch retryTime {
+            case .after(let milliseconds): milliseconds
+            case .at(let instant): instant - time.wall
+            case nil: nil
+            }
+        return AttemptError(json: json, isRetriable: isRetriable, retryAfter: retryAfter)
+    }
+}

@@ -1,0 +1,193 @@
+package import Daybook
+package import DaybookCore
+import DaybookJournal
+import DaybookSystem
+package import DaybookValues
+import Logging
+import Synchronization
+
+extension Node {
+    /// Starts the journal's threads and the writer's, which calls `step` until `stop`.
+    package func startThreads() {
+        journal.startThreads { [weak self] error in self?.fail("the journal's files could not be written: \(error)") }
+        let thread = DedicatedThread(name: "daybook-writer") { [self] in run() }
+        writerThread.withLock { $0 = thread }
+    }
+
+    private func run() {
+        journal.log.changeWriter()
+        while !shouldStop.withLock({ $0 }), !hasFailed {
+            if step() { continue }
+            if isSnapshotting { continue }
+            mailbox.wake.wait(timeoutNanoseconds: min(nanosecondsToNextDeadline ?? .max, 1_000_000_000))
+        }
+    }
+
+    /// Ends the process's work cleanly: no new body begins, runs without one are unwound, bodies that run get `drain`
+    /// milliseconds and are journaled. What was not finished goes on at the next start, and no attempt is counted.
+    package func stop(drain: Int64) async {
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            drained.withLock { $0.append { done.resume() } }
+            mailbox.post(.inspect { node in node.beginDrain() })
+            // The time limit runs on a thread of its own; what is still running then is cancelled.
+            let limit = DedicatedThread(name: "daybook-drain") { [self] in
+                _ = drainWake.wait(timeoutNanoseconds: UInt64(max(0, drain)) * 1_000_000)
+                mailbox.post(.inspect { node in node.endDrain() })
+            }
+            drainThread.withLock { $0 = limit }
+        }
+        drainWake.signal()
+        drainThread.withLock { thread in
+            thread?.join()
+            thread = nil
+        }
+        shouldStop.withLock { $0 = true }
+        mailbox.wake.signal()
+        let thread = writerThread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+        loader.stop()
+        do throws(FileError) {
+            try journal.follower.catchUp(to: journal.flushedQ)
+            _ = try journal.follower.checkpoint()
+        } catch {
+            logger.warning(
+                "the run files are not up to date; the next start brings them there", metadata: ["error": "\(error)"])
+        }
+        journal.stopThreads()
+    }
+
+    /// Writer.
+    private func beginDrain() {
+        guard !isDraining else { return }
+        isDraining = true
+        while waitingRuns.popFirst() != nil {}
+        for run in live.values {
+            if let execution = run.execution {
+                execution.close(.afterBodies)
+            } else {
+                live[run.id] = nil
+            }
+        }
+        finishDrainIfEmpty()
+    }
+
+    /// Writer.
+    private func endDrain() {
+        for run in live.values { run.execution?.close(.now) }
+        finishDrainIfEmpty()
+        // A body that ignores its cancellation is left behind.
+        let waiters = drained.withLock { waiters in
+            defer { waiters = [] }
+            return waiters
+        }
+        for waiter in waiters { waiter() }
+    }
+
+    func finishDrainIfEmpty() {
+        guard isDraining, live.isEmpty else { return }
+        let waiters = drained.withLock { waiters in
+            defer { waiters = [] }
+            return waiters
+        }
+        for waiter in waiters { waiter() }
+    }
+}
+
+// MARK: - What others ask
+
+extension Node {
+    /// Hands a command to the writer and returns once the records it caused are on disk.
+    /// - Throws: `Refusal` when the core turns the command down; nothing was written.
+    package func submit(_ command: Command) async throws(Refusal) -> Answer {
+        let answer = await withCheckedContinuation { (reply: CheckedContinuation<Answer, Never>) in
+            submit(command) { reply.resume(returning: $0) }
+        }
+        if case .refused(let refusal) = answer { throw refusal }
+        return answer
+    }
+
+    /// The same for callers that are not async. `reply` is called on the writer's thread and must be short.
+    package func submit(_ command: Command, reply: @escaping @Sendable (Answer) -> Void) {
+        mailbox.post(.command(command, reply: reply))
+    }
+
+    /// Looks at the state on the writer's thread, at a moment at which all of it is flushed.
+    package func inspect<Result: Sendable>(_ look: @escaping @Sendable (Core) -> Result) async -> Result {
+        await withCheckedContinuation { (reply: CheckedContinuation<Result, Never>) in
+            mailbox.post(.inspect { node in reply.resume(returning: look(node.core)) })
+        }
+    }
+
+    /// Cancels a run.
+    /// - Throws: `Refusal.unknownRun` when it has ended or never was.
+    package func cancel(_ id: ULID, reason: String) async throws(Refusal) {
+        let answer = await withCheckedContinuation { (reply: CheckedContinuation<Answer, Never>) in
+            mailbox.post(
+                .inspect { node in
+                    guard node.core.hasRun(id) else {
+                        reply.resume(returning: .refused(.unknownRun(id)))
+                        return
+                    }
+                    node.cancel(id, reason: reason) { reply.resume(returning: $0) }
+                })
+        }
+        if case .refused(let refusal) = answer { throw refusal }
+        if answer == .stale { throw .unknownRun(id) }
+    }
+
+    /// Moves the clock of `dev` mode forward, and everything that is due then happens.
+    /// - Returns: by how many milliseconds the clock now stands ahead.
+    package func advanceClock(by milliseconds: Int64) async -> Int64 {
+        await withCheckedContinuation { (reply: CheckedContinuation<Int64, Never>) in
+            mailbox.post(
+                .inspect { node in
+                    let offset = node.clock.offset + milliseconds
+                    node.submit(.moveClock(offset: offset)) { _ in
+                        node.clock.offset = offset
+                        reply.resume(returning: offset)
+                    }
+                })
+        }
+    }
+
+    /// Batches flushed so far, and their bytes.
+    package func flushStatistics() async -> (batches: Int, bytes: Int) {
+        await withCheckedContinuation { (reply: CheckedContinuation<(batches: Int, bytes: Int), Never>) in
+            mailbox.post(.inspect { node in reply.resume(returning: node.flushed) })
+        }
+    }
+
+    /// The two times as they stand.
+    package func currentTime() async -> Instant {
+        await withCheckedContinuation { (reply: CheckedContinuation<Instant, Never>) in
+            mailbox.post(.inspect { node in reply.resume(returning: node.clock.read()) })
+        }
+    }
+
+    /// Progress of a run whose code is loaded, by step; the empty key is the run's own.
+    package func progress(of id: ULID) async -> [String: Daybook.Progress] {
+        await withCheckedContinuation { (reply: CheckedContinuation<[String: Daybook.Progress], Never>) in
+            mailbox.post(.inspect { node in reply.resume(returning: node.live[id]?.progress ?? [:]) })
+        }
+    }
+
+    /// Calls `tap` with the lines of every batch from now on, after its flush, on the writer's thread: it must be short.
+    /// - Returns: a number for `removeTap`.
+    package func addTap(_ tap: @escaping @Sendable ([UInt8]) -> Void) async -> UInt64 {
+        await withCheckedContinuation { (reply: CheckedContinuation<UInt64, Never>) in
+            mailbox.post(
+                .inspect { node in
+                    node.lastTapID += 1
+                    node.taps.append((node.lastTapID, tap))
+                    reply.resume(returning: node.lastTapID)
+                })
+        }
+    }
+
+    package func removeTap(_ id: UInt64) {
+        mailbox.post(.inspect { node in node.taps.removeAll { $0.id == id } })
+    }
+}

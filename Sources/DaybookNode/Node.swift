@@ -1,0 +1,431 @@
+package import Daybook
+package import DaybookCore
+package import DaybookJournal
+package import DaybookSystem
+import DaybookValues
+package import Logging
+import Synchronization
+
+/// The one writer: drains the mailbox, lets the core decide and apply command by command, appends the records of the
+/// whole batch, flushes once, and only then releases what follows from it.
+///
+/// The path of one step: its body ends on a thread of the pool, `LiveRun` posts it; `step()` takes it from the mailbox
+/// with everything else that came meanwhile, the core makes a record of it, the commit log writes and flushes all records
+/// together, `release` hands the result back to the run and the run to the pool.
+///
+/// `step()` is all there is to it and never waits: a thread calls it in a loop (`startThread`), a simulator from its own.
+/// Everything marked *writer* is touched only inside of it.
+package final class Node: @unchecked Sendable {
+    package let configuration: NodeConfiguration
+    package let journal: Journal
+    package let logger: Logger
+    let mailbox = Mailbox()
+    let marks: MarkTable
+    let pool: any RunPool
+    let loader: any RunLoading
+    private let monotonicClock: any MonotonicClock
+
+    // Writer.
+    package let core: Core
+    let clock: NodeClock
+    var random: UInt64
+    /// Functions of this process, by whole id.
+    var hosted: [String: FunctionRegistration] = [:]
+    var live: [ULID: LiveRun] = [:]
+    /// Live runs that are not quiet.
+    var activeCount = 0
+    /// Runs that wait for a place among the live ones, oldest first.
+    var waitingRuns = WaitingRuns()
+    /// Quiet runs, by when they became so; entries may be out of date.
+    var quietRuns: [(run: LiveRun, since: UInt64)] = []
+    var quietHead = 0
+    /// Runs whose code was unwound since the last batch.
+    var parkable: [ULID] = []
+    /// Nothing new is started; set once.
+    var isDraining = false
+    var isPaused = false
+    private var taken: [Submission] = []
+    private var takenIndex = 0
+    private var releases: [Release] = []
+    var turns: [RunExecution] = []
+    private var lastWall = Timestamp.zero
+    private var lastSweep: UInt64 = 0
+    private var snapshotWriter: SnapshotWriter?
+    var taps: [(id: UInt64, tap: @Sendable ([UInt8]) -> Void)] = []
+    var lastTapID: UInt64 = 0
+
+    private let failure = Mutex<String?>(nil)
+    private let onFailure: @Sendable (String) -> Void
+    /// Batches flushed and their bytes, commit lines left out, since the start. Writer.
+    package private(set) var flushed = (batches: 0, bytes: 0)
+    let drained = Mutex<[@Sendable () -> Void]>([])
+    let writerThread = Mutex<DedicatedThread?>(nil)
+    let drainThread = Mutex<DedicatedThread?>(nil)
+    let drainWake = Wake()
+    let shouldStop = Mutex(false)
+
+    /// What is to happen after the flush, in order.
+    enum Release {
+        case body(LiveRun, EndedBody, Answer)
+        case open(LiveRun, StepKey, Answer)
+        case end(LiveRun, RunOutcome, Answer)
+        case loaded(LiveRun, Result<LoadedRun, LoadError>)
+        case reply(@Sendable (Answer) -> Void, Answer)
+        case effect(Effect)
+    }
+
+    private init(
+        configuration: NodeConfiguration, journal: Journal, core: Core, clock: NodeClock,
+        monotonicClock: any MonotonicClock, random: any RandomSource, pool: any RunPool, loader: any RunLoading,
+        logger: Logger, onFailure: @escaping @Sendable (String) -> Void
+    ) {
+        self.configuration = configuration
+        self.journal = journal
+        self.marks = journal.marks
+        self.core = core
+        self.clock = clock
+        self.monotonicClock = monotonicClock
+        self.random = random.next()
+        self.pool = pool
+        self.loader = loader
+        self.logger = logger
+        self.onFailure = onFailure
+        lastWall = clock.read().wall
+    }
+
+    /// What a node is given of the outside.
+    package struct Surroundings: Sendable {
+        package var disk: any Disk
+        package var wallClock: any WallClock
+        package var monotonicClock: any MonotonicClock
+        package var random: any RandomSource
+        package var pool: any RunPool
+        package var loader: any RunLoading
+        package var identity: ProcessIdentity
+        package var logger: Logger
+
+        package init(
+            disk: any Disk, wallClock: any WallClock = SystemWallClock(),
+            monotonicClock: any MonotonicClock = SystemMonotonicClock(),
+            random: any RandomSource = SystemRandomSource(), pool: any RunPool, loader: any RunLoading,
+            identity: ProcessIdentity = .current(), logger: Logger
+        ) {
+            self.disk = disk
+            self.wallClock = wallClock
+            self.monotonicClock = monotonicClock
+            self.random = random
+            self.pool = pool
+            self.loader = loader
+            self.identity = identity
+            self.logger = logger
+        }
+    }
+
+    /// Opens a data directory and brings the state up to the last durable record. Nothing runs yet: call `launch`.
+    ///
+    /// - Parameter onFailure: called at most once, on whichever thread noticed, when the disk failed in a way that must
+    ///   end the process; nothing is acknowledged after it.
+    /// - Throws: `JournalOpenError`.
+    package static func open(
+        _ surroundings: Surroundings, configuration: NodeConfiguration = NodeConfiguration(),
+        progress: ((ReplayProgress) -> Void)? = nil, onFailure: @escaping @Sendable (String) -> Void
+    ) throws(JournalOpenError) -> Node {
+        var replay = CoreReplay(limits: configuration.core, retryPolicy: configuration.retryPolicy)
+        let journal = try Journal.open(
+            disk: surroundings.disk, clock: surroundings.wallClock, options: configuration.journal,
+            identity: surroundings.identity, replay: &replay, progress: progress)
+        let clock = NodeClock(
+            wallClock: surroundings.wallClock, monotonicClock: surroundings.monotonicClock,
+            newestRecord: replay.core.newestRecordTime, offset: replay.core.movedClockOffset)
+        return Node(
+            configuration: configuration, journal: journal, core: replay.core, clock: clock,
+            monotonicClock: surroundings.monotonicClock, random: surroundings.random, pool: surroundings.pool,
+            loader: surroundings.loader, logger: surroundings.logger, onFailure: onFailure)
+    }
+
+    /// Any thread.
+    var nowNanoseconds: UInt64 { monotonicClock.nowNanoseconds }
+
+    /// A slot for the mark of one body. When the file of marks cannot grow, the process must end: a body without its
+    /// mark would not be counted if it brings the process down.
+    func claimMark() -> Int {
+        do throws(FileError) {
+            return try marks.claim()
+        } catch {
+            fail("the file of step marks cannot grow: \(error)")
+            return 0
+        }
+    }
+
+    // MARK: - Start
+
+    /// The first batches of a new epoch: what was interrupted, what is damaged, which functions there are. Then
+    /// everything that is outstanding begins. Writer.
+    ///
+    /// - Throws: `RegistrationError`, when the core refuses a function; nothing has been started then.
+    package func launch(_ app: AppFunctions?, version: String) throws(RegistrationError) {
+        for (run, reason) in journal.report.quarantined {
+            logger.error(
+                "run set aside: its journal is damaged", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
+            decide(.quarantine(run: run, reason: "\(reason)"), at: clock.read())
+        }
+        let answer = decide(
+            .open(epoch: journal.report.epoch, version: version, interrupted: interruptedSteps()), at: clock.read())
+        assert(answer == .done)
+        if let app {
+            let answer = decide(.register(app: app.app, functions: app.configs), at: clock.read())
+            if case .refused(let refusal) = answer { throw RegistrationError(refusal.description) }
+            hosted = app.registrations
+        }
+        // What these cause is found again by `outstandingEffects`, with all the rest.
+        core.effects.removeAll()
+        guard commit() else { return }
+        marks.clearDeadMarks()
+        for effect in core.outstandingEffects(at: clock.read()) { release(effect) }
+        handOverTurns()
+    }
+
+    /// The steps that were under way when the last process died: those whose mark has no result in the journal.
+    private func interruptedSteps() -> [InterruptedStep] {
+        var found: [InterruptedStep] = []
+        for mark in marks.deadMarks where core.hasRun(mark.run) && mark.stepIDBytes == mark.stepIDStart.count {
+            let key = String(decoding: mark.stepIDStart, as: UTF8.self)
+            let isRecorded: Bool
+            do {
+                isRecorded = try RunHistory(journal, mark.run, upTo: .max).hasEnded(
+                    step: key, attempt: Int(mark.attempt))
+            } catch {
+                logger.error(
+                    "the record of an interrupted run cannot be read",
+                    metadata: ["run": "\(mark.run.text)", "error": "\(error)"])
+                continue
+            }
+            if !isRecorded {
+                found.append(InterruptedStep(run: mark.run, key: key, attempt: Int(mark.attempt)))
+            }
+        }
+        return found
+    }
+
+    // MARK: - The loop
+
+    /// Handles everything that has come, as one batch, and releases what follows from it. Never waits.
+    /// - Returns: whether there may be more to do at once.
+    package func step() -> Bool {
+        guard !hasFailed else { return false }
+        let time = clock.read()
+        if time.wall < lastWall + -60_000 {
+            logger.warning(
+                "the wall clock was set back", metadata: ["from": "\(lastWall.rfc3339)", "to": "\(time.wall.rfc3339)"])
+            decide(.alignCrons, at: time)
+        }
+        lastWall = time.wall
+        // Before anything else may change them: these runs wait, and nothing has come for them.
+        park(at: time)
+        if takenIndex == taken.count {
+            taken.removeAll(keepingCapacity: true)
+            takenIndex = 0
+            mailbox.take(into: &taken)
+        }
+        var hasMore = false
+        let deadlines = core.nextDeadlines
+        if deadlines.now.map({ $0 <= time.now }) ?? false || deadlines.wall.map({ $0 <= time.wall }) ?? false {
+            hasMore = core.fireTimers(at: time, seed: nextSeed(), limit: configuration.timersPerBatchMax)
+            append(at: time)
+        }
+        while takenIndex < taken.count, journal.log.batchBytes < configuration.batchBytesMax {
+            handle(taken[takenIndex], at: time)
+            takenIndex += 1
+        }
+        hasMore = hasMore || takenIndex < taken.count
+        guard commit() else { return false }
+        releaseAll()
+        sweep()
+        continueSnapshot()
+        return hasMore || !parkable.isEmpty
+    }
+
+    /// How long nothing is to be done unless something is posted; nil for ever. Writer.
+    package var nanosecondsToNextDeadline: UInt64? {
+        let time = clock.read()
+        let deadlines = core.nextDeadlines
+        let waits = [deadlines.now.map { $0 - time.now }, deadlines.wall.map { $0 - time.wall }].compactMap { $0 }
+        guard let milliseconds = waits.min() else { return nil }
+        return UInt64(max(0, milliseconds)) * 1_000_000
+    }
+
+    private func handle(_ submission: Submission, at time: Instant) {
+        switch submission {
+        case .body(let run, let ended):
+            let result: DaybookCore.BodyResult
+            switch ended.result {
+            case .success(let output): result = .success(output: output)
+            case .failure(let facts): result = .failure(facts.attemptError(at: time))
+            case .cancelled:
+                releases.append(.body(run, ended, .stale))
+                return
+            }
+            let answer = decide(
+                .endBody(
+                    run: run.id, key: ended.key.text, attempt: ended.attempt, result: result,
+                    duration: ended.microseconds), at: time, releasing: false)
+            releases.append(.body(run, ended, answer))
+        case .open(let run, let call):
+            let answer = decide(command(for: call, of: run, at: time), at: time, releasing: false)
+            releases.append(.open(run, call.key, answer))
+        case .quiet(let run): noteQuiet(run)
+        case .end(let run, let outcome):
+            releases.append(.end(run, outcome, end(run, outcome, at: time)))
+        case .loaded(let run, let loaded): releases.append(.loaded(run, loaded))
+        case .command(let command, let reply):
+            if isDraining || journal.keeper.pressure != .normal, let refusal = refusal(of: command) {
+                releases.append(.reply(reply, .refused(refusal)))
+                return
+            }
+            if case .begin(let id) = command, live[id] == nil { return }
+            let answer = decide(command, at: time, releasing: false)
+            releases.append(.reply(reply, answer))
+        case .inspect(let look):
+            // All that was decided before it in this batch must be on disk before anybody sees it.
+            releases.append(.reply({ [unowned self] _ in look(self) }, .done))
+            return
+        }
+        for effect in core.effects { releases.append(.effect(effect)) }
+        core.effects.removeAll(keepingCapacity: true)
+    }
+
+    private func refusal(of command: Command) -> Refusal? {
+        switch command {
+        case .publish, .retry: isDraining ? .stopping : .storageFull
+        default: nil
+        }
+    }
+
+    /// Lets the core decide a command and appends what it says to the batch.
+    @discardableResult
+    func decide(_ command: Command, at time: Instant, releasing: Bool = true) -> Answer {
+        let answer = core.handle(command, at: time, seed: nextSeed())
+        append(at: time, releasing: releasing)
+        return answer
+    }
+
+    private func append(at time: Instant, releasing: Bool = true) {
+        for entry in core.records {
+            let stream: StreamID =
+                switch entry.stream {
+                case .run(let id): .run(id)
+                case .events: .events(day: time.now.day)
+                case .system: .system(month: time.now.month)
+                }
+            journal.log.begin(stream, entry.record.kind, at: time.now)
+            entry.record.appendPayload(to: &journal.log.bytes)
+            journal.log.end(final: entry.record.endsRun, index: entry.index)
+        }
+        core.records.removeAll(keepingCapacity: true)
+        guard releasing else { return }
+        for effect in core.effects { releases.append(.effect(effect)) }
+        core.effects.removeAll(keepingCapacity: true)
+    }
+
+    /// Flushes the batch. A failed flush is final: the kernel may have dropped the pages.
+    private func commit() -> Bool {
+        guard journal.log.batchCount > 0 else { return true }
+        let copy = taps.isEmpty ? [] : journal.log.bytes
+        let bytes = journal.log.batchBytes
+        do throws(FileError) {
+            try journal.log.commit()
+        } catch {
+            fail("the commit log could not be flushed: \(error)")
+            return false
+        }
+        flushed.batches += 1
+        flushed.bytes += bytes
+        for tap in taps { tap.tap(copy) }
+        return true
+    }
+
+    func nextRandomNumber() -> UInt64 { nextSeed() }
+
+    private func nextSeed() -> UInt64 {
+        // xorshift64*: enough for ids and jitter, and it needs no system call.
+        random ^= random >> 12
+        random ^= random << 25
+        random ^= random >> 27
+        return random &* 0x2545_F491_4F6C_DD1D
+    }
+
+    // MARK: - Release
+
+    private func releaseAll() {
+        var index = 0
+        // What is released may add to the list, at its end.
+        while index < releases.count {
+            switch releases[index] {
+            case .body(let run, let ended, let answer): release(run, ended, answer)
+            case .open(let run, let key, let answer): release(run, key, answer)
+            case .end(let run, let outcome, let answer): release(run, outcome, answer)
+            case .loaded(let run, let loaded): release(run, loaded)
+            case .reply(let reply, let answer): reply(answer)
+            case .effect(let effect): release(effect)
+            }
+            index += 1
+        }
+        releases.removeAll(keepingCapacity: true)
+        handOverTurns()
+    }
+
+    func handOverTurns() {
+        guard !turns.isEmpty else { return }
+        pool.submit(contentsOf: turns)
+        turns.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: - Housekeeping
+
+    private func sweep() {
+        let now = nowNanoseconds
+        let isCrowded = quietRuns.count - quietHead > configuration.parkedRunsMax
+        guard isCrowded || now &- lastSweep >= 1_000_000_000 else { return }
+        lastSweep = now
+        unwindQuietRuns(now: now, isCrowded: isCrowded)
+        for (run, reason) in journal.follower.takeQuarantined() {
+            logger.error(
+                "run set aside: its file cannot be written", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
+            mailbox.post(.command(.quarantine(run: run, reason: "\(reason)"), reply: { _ in }))
+        }
+        if snapshotWriter == nil, journal.keeper.shouldSnapshot, !isDraining {
+            let writer = journal.beginSnapshot()
+            writer.append(core.beginSnapshot())
+            snapshotWriter = writer
+        }
+    }
+
+    /// A slice of about a millisecond, between batches.
+    private func continueSnapshot() {
+        guard let writer = snapshotWriter else { return }
+        if let slice = core.nextSnapshotSlice(runsMax: 2_000) {
+            writer.append(slice)
+        } else {
+            writer.finish()
+            snapshotWriter = nil
+        }
+    }
+
+    var isSnapshotting: Bool { snapshotWriter != nil }
+
+    // MARK: - Failure
+
+    package var hasFailed: Bool { failure.withLock { $0 != nil } }
+
+    /// The process must end. Any thread.
+    func fail(_ message: String) {
+        let isFirst = failure.withLock { failure -> Bool in
+            guard failure == nil else { return false }
+            failure = message
+            return true
+        }
+        guard isFirst else { return }
+        logger.critical("the journal failed; nothing more is acknowledged", metadata: ["reason": "\(message)"])
+        onFailure(message)
+    }
+}

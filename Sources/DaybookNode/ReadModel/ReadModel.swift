@@ -1,0 +1,200 @@
+package import DaybookCore
+import DaybookJournal
+import DaybookSystem
+package import DaybookValues
+
+/// Why something cannot be shown.
+package enum ReadError: Error, Sendable, Equatable, CustomStringConvertible {
+    case unknownRun(String)
+    /// A part of an id that several runs have; the first few of them.
+    case ambiguousRun(String, [ULID])
+    case unknownStep(String, run: ULID, known: [String])
+    case notEnded(ULID, RunStatus)
+    case unreadable(String)
+
+    package var description: String {
+        switch self {
+        case .unknownRun(let text): "there is no run '\(text)'; `runs` lists those there are"
+        case .ambiguousRun(let text, let runs):
+            "'\(text)' is part of the id of more than one run: \(runs.map(\.text).joined(separator: ", "))"
+        case .unknownStep(let step, let run, let known):
+            "run \(run.text) has no step '\(step)'; it has \(known.isEmpty ? "none" : known.joined(separator: ", "))"
+        case .notEnded(let run, let status):
+            "run \(run.text) has not ended, it is \(status.rawValue); wait for its end, or cancel it first"
+        case .unreadable(let reason): reason
+        }
+    }
+}
+
+/// What people see of runs: finished ones from the index files of the journal, unfinished ones from the core, one run's
+/// steps from its records. The server and the command line without a server use the same.
+///
+/// A model is a picture of one moment; make a new one for each question. Its methods read files and may block.
+package struct ReadModel: Sendable {
+    /// Characters of an id that must be given at least.
+    package static let idPartMin = 4
+
+    let disk: any Disk
+    /// Runs that the index files do not have, or not yet, newest first.
+    private let others: [RunRow]
+    /// Records that are in the log and perhaps not yet in the run's own file.
+    private let logged: [ULID: [LoggedRecord]]
+
+    /// A record as the log has it.
+    struct LoggedRecord: Sendable {
+        var q: UInt64
+        var time: Timestamp
+        var record: Record
+    }
+
+    init(disk: any Disk, others: [RunRow], logged: [ULID: [LoggedRecord]] = [:]) {
+        self.disk = disk
+        self.others = others.sorted { $0.id > $1.id }
+        self.logged = logged
+    }
+
+    // MARK: - Lists
+
+    /// Runs, newest first.
+    package func runs(_ query: RunQuery) throws(ReadError) -> RunPage {
+        var page = RunPage(rows: [], next: nil)
+        try forEachRun(from: query.cursor, since: query.since) { row in
+            guard query.takes(row) else { return true }
+            if page.rows.count == query.limit {
+                page.next = page.rows.last?.id
+                return false
+            }
+            page.rows.append(row)
+            return true
+        }
+        return page
+    }
+
+    /// Every run before `cursor`, newest first, until `body` answers false.
+    private func forEachRun(
+        from cursor: ULID?, since: Timestamp?, _ body: (RunRow) -> Bool
+    ) throws(ReadError) {
+        var position = 0
+        var isDone = false
+        func give(_ row: RunRow) {
+            if let since, row.id.time < since {
+                isDone = true
+            } else if cursor.map({ row.id < $0 }) ?? true {
+                isDone = !body(row)
+            }
+        }
+        do throws(FileError) {
+            var index = try RunIndex(disk: disk)
+            while !isDone, let hour = try index.nextHour() {
+                for finished in hour where !isDone {
+                    while !isDone, position < others.count, others[position].id > finished.id {
+                        give(others[position])
+                        position += 1
+                    }
+                    // A run that ended a moment ago may be in both; its end is the news.
+                    if position < others.count, others[position].id == finished.id { position += 1 }
+                    if !isDone { give(RunRow(finished)) }
+                }
+            }
+        } catch {
+            throw .unreadable("the list of finished runs cannot be read: \(error)")
+        }
+        while !isDone, position < others.count {
+            give(others[position])
+            position += 1
+        }
+    }
+
+    /// The run of that id, of which the beginning or the end is enough when no other run has it too.
+    package func resolve(_ text: String) throws(ReadError) -> ULID {
+        let wanted = text.uppercased()
+        if let id = ULID(wanted) { return id }
+        guard wanted.utf8.count >= Self.idPartMin else {
+            throw .unknownRun(text)
+        }
+        var found: [ULID] = []
+        try forEachRun(from: nil, since: nil) { row in
+            let id = row.id.text
+            if id.hasPrefix(wanted) || id.hasSuffix(wanted) { found.append(row.id) }
+            return found.count < 5
+        }
+        guard let first = found.first else { throw .unknownRun(text) }
+        guard found.count == 1 else { throw .ambiguousRun(text, found) }
+        return first
+    }
+
+    // MARK: - One run
+
+    /// Everything about a run. A damaged record file is shown as far as it can be read.
+    package func detail(of id: ULID) throws(ReadError) -> RunDetail {
+        var detail = RunDetail(id: id)
+        var lastQ: UInt64 = 0
+        var count = 0
+        func take(_ record: Record, q: UInt64, at time: Timestamp) {
+            guard q > lastQ else { return }
+            lastQ = q
+            count += 1
+            detail.take(record, at: time)
+        }
+        do throws(RunRecordsError) {
+            _ = try RunRecords(disk: disk, stream: .run(id)) { view in
+                guard let record = try? view.decoded() else {
+                    detail.damage = "record \(view.q) is of a kind that this version does not know"
+                    return
+                }
+                take(record, q: view.q, at: view.time)
+            }
+        } catch {
+            if case .unknown = error {} else { detail.damage = "\(error)" }
+        }
+        for logged in logged[id] ?? [] { take(logged.record, q: logged.q, at: logged.time) }
+        guard count > 0 || detail.damage != nil else { throw .unknownRun(id.text) }
+        if case .received(let day, let event)? = detail.queued?.input { detail.event = storedEvent(event, day: day) }
+        return detail
+    }
+
+    /// An event that was too large to be carried by its runs.
+    private func storedEvent(_ id: ULID, day: Int32) -> [UInt8]? {
+        var found: [UInt8]?
+        _ = try? RunRecords(disk: disk, stream: .events(day: day)) { view in
+            guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id else {
+                return
+            }
+            found = event.json
+        }
+        return found
+    }
+
+    /// What makes a new run from the event of an old one.
+    /// - Parameter step: results recorded before anything of this step are kept; nil for none.
+    package func retryCommand(of id: ULID, from step: String?) throws(ReadError) -> Command {
+        let detail = try detail(of: id)
+        guard let queued = detail.queued else {
+            throw .unreadable("the first record of run \(id.text) cannot be read: \(detail.damage ?? "it is missing")")
+        }
+        guard detail.status.isFinal else { throw .notEnded(id, detail.status) }
+        var copied: [CopiedResult] = []
+        if let step {
+            guard let results = detail.results(before: step) else {
+                throw .unknownStep(step, run: id, known: detail.steps.map(\.key))
+            }
+            copied = results
+        }
+        return .retry(
+            origin: id, function: queued.function, input: queued.input, eventName: queued.eventName, copied: copied)
+    }
+}
+
+extension Node {
+    /// What people see now. Brings the run files up to date first, so it may block and is not for the writer's thread.
+    /// - Parameter unfinished: the core's summaries of a moment ago. Taken before, so that a run that ends in between
+    ///   is in both lists and none is missing.
+    package func readModel(unfinished: [RunSummary]) throws(ReadError) -> ReadModel {
+        do throws(FileError) {
+            try journal.follower.catchUp(to: journal.flushedQ)
+        } catch {
+            throw .unreadable("the run files cannot be brought up to date: \(error)")
+        }
+        return ReadModel(disk: journal.disk, others: unfinished.map(RunRow.init))
+    }
+}

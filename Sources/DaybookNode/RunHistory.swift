@@ -1,0 +1,97 @@
+package import Daybook
+import DaybookCore
+package import DaybookJournal
+import DaybookSystem
+package import DaybookValues
+
+/// One run as its journal tells it, for those who bring it back to life.
+package struct RunHistory: Sendable {
+    /// Larger outputs are read when the code asks for them.
+    private static let inlineOutputBytesMax = 4_096
+
+    /// Final results of steps, in journal order.
+    package private(set) var memo: [Memo.Entry] = []
+    private var queued: QueuedRun?
+    private var lastAttempts: [String: Int] = [:]
+    private var finished: Set<String> = []
+
+    /// Reads the run's records up to and including `q`, after the follower has brought its file up to date.
+    package init(_ journal: Journal, _ id: ULID, upTo q: UInt64) throws {
+        try journal.follower.catchUp(to: min(q, journal.flushedQ))
+        let large = StoredOutputs(id, journal)
+        var failure: RecordError?
+        _ = try RunRecords(disk: journal.disk, stream: .run(id)) { view in
+            guard view.q <= q, failure == nil else { return }
+            do throws(RecordError) {
+                take(try view.decoded(), q: view.q, large)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func take(_ record: Record, q: UInt64, _ large: StoredOutputs) {
+        switch record {
+        case .runQueued(let run): queued = run
+        case .stepCompleted(let step):
+            finished.insert(step.key)
+            let result: Memo.Result =
+                step.output.count <= Self.inlineOutputBytesMax ? .output(step.output) : .stored { try large.output(q) }
+            memo.append(Memo.Entry(StepKey(text: step.key), result))
+        case .stepFailed(let step):
+            if step.retryAt == nil {
+                finished.insert(step.key)
+                memo.append(Memo.Entry(StepKey(text: step.key), .failed(ErrorFacts(json: step.error))))
+            } else {
+                lastAttempts[step.key] = max(lastAttempts[step.key] ?? 0, step.attempt)
+            }
+        default: break
+        }
+    }
+
+    /// Whether that attempt of the step has a result.
+    func hasEnded(step: String, attempt: Int) -> Bool {
+        finished.contains(step) || lastAttempts[step].map { $0 >= attempt } ?? false
+    }
+
+    /// The event the run was given.
+    func input(in journal: Journal) throws -> [UInt8] {
+        switch queued?.input {
+        case .inline(let event): return event
+        case .received(let day, let id):
+            try journal.follower.catchUp(to: journal.flushedQ)
+            var found: [UInt8]?
+            _ = try RunRecords(disk: journal.disk, stream: .events(day: day)) { view in
+                guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id else {
+                    return
+                }
+                found = event.json
+            }
+            guard let found else { throw LoadError("its event \(id.text) is not in \(StreamID.events(day: day).path)") }
+            return found
+        case nil: throw LoadError("its first record is missing")
+        }
+    }
+}
+
+/// Reads outputs back, one at a time.
+private struct StoredOutputs: Sendable {
+    private let id: ULID
+    private let journal: Journal
+
+    init(_ id: ULID, _ journal: Journal) {
+        self.id = id
+        self.journal = journal
+    }
+
+    func output(_ q: UInt64) throws -> [UInt8] {
+        var found: [UInt8]?
+        _ = try RunRecords(disk: journal.disk, stream: .run(id)) { view in
+            guard view.q == q, case .stepCompleted(let step)? = try? view.decoded() else { return }
+            found = step.output
+        }
+        guard let found else { throw LoadError("record \(q) is not in its file any more") }
+        return found
+    }
+}

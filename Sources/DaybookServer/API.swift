@@ -1,0 +1,263 @@
+import DaybookCore
+import DaybookJournal
+package import DaybookNode
+package import DaybookSystem
+import DaybookValues
+import Hummingbird
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The routes of a server, whatever it listens on.
+package final class API: Sendable {
+    /// Bytes of a request's body: 32 MiB.
+    package static let bodyBytesMax = 32 * 1_048_576
+
+    package struct Identity: Sendable {
+        package var version: String
+        package var dataDirectory: String
+        /// Whether the clock may be moved.
+        package var isDev: Bool
+
+        package init(version: String, dataDirectory: String, isDev: Bool) {
+            self.version = version
+            self.dataDirectory = dataDirectory
+            self.isDev = isDev
+        }
+    }
+
+    let node: Node
+    let identity: Identity
+    let wallClock: any WallClock
+    let random: any RandomSource
+    let tails = OpenTails()
+    /// Milliseconds that the movable clock stands ahead.
+    private let clockOffset = Atomic<Int64>(0)
+
+    package init(
+        node: Node, identity: Identity, wallClock: any WallClock = SystemWallClock(),
+        random: any RandomSource = SystemRandomSource(), clockOffset: Int64
+    ) {
+        self.node = node
+        self.identity = identity
+        self.wallClock = wallClock
+        self.random = random
+        self.clockOffset.store(clockOffset, ordering: .relaxed)
+    }
+
+    var now: Timestamp { wallClock.now + clockOffset.load(ordering: .relaxed) }
+
+    func makeRouter() -> Router<BasicRequestContext> {
+        let router = Router(context: BasicRequestContext.self)
+        router.add(middleware: APIErrors())
+        router.post("e/:key") { request, _ in await self.ingest(request) }
+        router.get("health") { _, _ in await self.health() }
+        router.get("v1/functions") { _, _ in await self.functions() }
+        router.get("v1/runs") { request, _ in try await self.runs(request) }
+        router.get("v1/runs/:id") { _, context in try await self.run(context.parameters.require("id")) }
+        router.delete("v1/runs/:id") { _, context in try await self.cancel(context.parameters.require("id")) }
+        router.post("v1/runs/:id/retry") { request, context in
+            try await self.retry(context.parameters.require("id"), request)
+        }
+        router.get("v1/cron") { request, _ in try await self.cron(request) }
+        router.get("v1/tail") { _, _ in await self.tail() }
+        router.post("dev/clock") { request, _ in try await self.moveClock(request) }
+        return router
+    }
+
+    // MARK: - Server and functions
+
+    private func health() async -> Response {
+        let runCount = await node.inspect { $0.runCount }
+        var json: [UInt8] = []
+        json.append(json: #"{"status":200,"message":"OK","version":"#)
+        json.append(jsonString: identity.version)
+        json.append(json: #","mode":"#)
+        json.append(jsonString: identity.isDev ? "dev" : "serve")
+        json.append(json: #","dataDirectory":"#)
+        json.append(jsonString: identity.dataDirectory)
+        json.append(json: #","epoch":"#)
+        json.append(json: node.journal.report.epoch)
+        json.append(json: #","unfinishedRuns":"#)
+        json.append(json: runCount)
+        json.append(json: #","now":"#)
+        json.append(jsonString: now.rfc3339)
+        json.append(json: #","storage":"#)
+        json.append(jsonString: node.journal.keeper.pressure == .normal ? "ok" : "full")
+        json.append(UInt8(ascii: "}"))
+        return Response(json)
+    }
+
+    private func functions() async -> Response {
+        Response(list: await node.inspect { $0.functionSummaries }) { $0.append(to: &$1) }
+    }
+
+    private func cron(_ request: Request) async throws -> Response {
+        let count = try request.count("count", default: 10, max: 1_000)
+        let functions = await node.inspect { $0.functionSummaries }
+        return Response(list: FunctionTick.next(of: functions, after: now, count: count)) { $0.append(to: &$1) }
+    }
+
+    private func moveClock(_ request: Request) async throws -> Response {
+        guard identity.isDev else {
+            throw APIError(.forbidden, "the clock can be moved in dev mode only; this server was started with `serve`")
+        }
+        let body = try await request.jsonBody()
+        guard let milliseconds = body?.member("advance")?.integer, milliseconds > 0 else {
+            throw APIError(.badRequest, #"the body must be {"advance":MILLISECONDS}, with a whole number above 0"#)
+        }
+        let current = clockOffset.load(ordering: .relaxed)
+        guard now + milliseconds < Timestamp.distantFuture, current + milliseconds > 0 else {
+            throw APIError(.badRequest, "the clock cannot be moved beyond the year 9999")
+        }
+        let offset = await node.advanceClock(by: milliseconds)
+        clockOffset.store(offset, ordering: .relaxed)
+        var json: [UInt8] = []
+        json.append(json: #"{"now":"#)
+        json.append(jsonString: now.rfc3339)
+        json.append(json: #","offsetMilliseconds":"#)
+        json.append(json: offset)
+        json.append(UInt8(ascii: "}"))
+        return Response(json)
+    }
+
+    // MARK: - Runs
+
+    private func runs(_ request: Request) async throws -> Response {
+        var query = RunQuery()
+        query.limit = try request.count("limit", default: RunQuery.limitDefault, max: RunQuery.limitMax)
+        if let text = request.query("status") {
+            for name in text.split(separator: ",") {
+                guard let status = RunStatus(rawValue: String(name)) else {
+                    let known = RunStatus.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw APIError(.badRequest, "there is no status '\(name)'; there are \(known)")
+                }
+                query.statuses.insert(status)
+            }
+        }
+        query.function = request.query("function")
+        if let text = request.query("since") {
+            guard let since = Timestamp(rfc3339: text) else {
+                throw APIError(.badRequest, "since must be an instant such as 2026-11-21T08:00:00Z, not '\(text)'")
+            }
+            query.since = since
+        }
+        if let text = request.query("cursor") {
+            guard let cursor = ULID(text) else {
+                throw APIError(.badRequest, "cursor must be one that an earlier page ended with, not '\(text)'")
+            }
+            query.cursor = cursor
+        }
+        let wanted = query
+        let page = try await read { (model) throws(ReadError) in try model.runs(wanted) }
+        return Response(list: page.rows, next: page.next?.text) { $0.append(to: &$1) }
+    }
+
+    private func run(_ text: String) async throws -> Response {
+        let detail = try await read { (model) throws(ReadError) in try model.detail(of: model.resolve(text)) }
+        var json: [UInt8] = []
+        json.append(json: #"{"data":"#)
+        detail.append(to: &json)
+        json.append(UInt8(ascii: "}"))
+        return Response(json)
+    }
+
+    private func cancel(_ text: String) async throws -> Response {
+        let id = try await read { (model) throws(ReadError) in try model.resolve(text) }
+        var isCancelled = true
+        do throws(Refusal) {
+            try await node.cancel(id, reason: "somebody asked for it")
+        } catch .unknownRun {
+            // Cancelling a run that has ended is no mistake of the caller; a run that never was is one.
+            isCancelled = false
+        } catch {
+            throw APIError(error)
+        }
+        let detail = try await read { (model) throws(ReadError) in try model.detail(of: id) }
+        var json: [UInt8] = []
+        json.append(json: #"{"id":"#)
+        json.append(jsonString: id.text)
+        json.append(json: #","cancelled":"#)
+        json.append(json: isCancelled)
+        json.append(json: #","status":"#)
+        json.append(jsonString: detail.status.rawValue)
+        json.append(UInt8(ascii: "}"))
+        return Response(json)
+    }
+
+    private func retry(_ text: String, _ request: Request) async throws -> Response {
+        let from = try await request.jsonBody()?.member("from")
+        guard from == nil || from?.isNull == true || from?.string != nil else {
+            throw APIError(.badRequest, #""from" must be the id of a step"#)
+        }
+        let step = from?.string
+        let command = try await read { (model) throws(ReadError) in
+            try model.retryCommand(of: model.resolve(text), from: step)
+        }
+        guard case .queued(let run) = try await submit(command) else {
+            throw APIError(.internalServerError, "the new run was not queued")
+        }
+        var json: [UInt8] = []
+        json.append(json: #"{"id":"#)
+        json.append(jsonString: run.text)
+        json.append(UInt8(ascii: "}"))
+        return Response(json)
+    }
+
+    // MARK: - Seams
+
+    /// Looks at runs on a thread that may block.
+    private func read<Value: Sendable>(
+        _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
+    ) async throws -> Value {
+        let node = node
+        let unfinished = await node.inspect { $0.runSummaries }
+        let result = try await NIOThreadPool.singleton.runIfActive { () -> Result<Value, ReadError> in
+            do throws(ReadError) {
+                return .success(try look(try node.readModel(unfinished: unfinished)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let value): return value
+        case .failure(let error): throw APIError(error)
+        }
+    }
+
+    func submit(_ command: Command) async throws(APIError) -> Answer {
+        do throws(Refusal) {
+            return try await node.submit(command)
+        } catch {
+            throw APIError(error)
+        }
+    }
+}
+
+extension Request {
+    /// Nil when it is not given, or empty.
+    fileprivate func query(_ name: Substring) -> String? {
+        uri.queryParameters.get(String(name)).flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    fileprivate func count(_ name: Substring, default: Int, max: Int) throws(APIError) -> Int {
+        guard let text = query(name) else { return `default` }
+        guard let count = Int(text), (1...max).contains(count) else {
+            throw APIError(.badRequest, "\(name) must be a whole number from 1 to \(max), not '\(text)'")
+        }
+        return count
+    }
+
+    /// Nil for an empty body.
+    fileprivate func jsonBody() async throws -> JSONView? {
+        let buffer = try await body.collect(upTo: API.bodyBytesMax)
+        guard buffer.readableBytes > 0 else { return nil }
+        let bytes = Array(buffer.readableBytesView)
+        do throws(JSONError) {
+            try JSONText.check(bytes)
+        } catch {
+            throw APIError(.badRequest, "the body is not JSON: \(error)")
+        }
+        return JSONView(bytes)
+    }
+}

@@ -115,7 +115,9 @@ package struct Verifier {
                 for record in scanner.records { note(record) }
             case .end:
                 if let next, next.name.firstQ != scanner.expectedQ {
-                    add(.damage, path, scanner.offset, "records \(scanner.expectedQ) to \(next.name.firstQ - 1) are gone")
+                    add(
+                        .damage, path, scanner.offset,
+                        "records \(scanner.expectedQ) to \(next.name.firstQ - 1) are gone")
                     scanner.expectedQ = next.name.firstQ
                 }
                 break scan

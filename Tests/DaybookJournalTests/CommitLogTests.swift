@@ -121,12 +121,14 @@ struct CommitLogTests {
         try journal.log.commit()
         let lines = try world.disk.text(world.disk.segments[0]).split(separator: "\n").map(String.init)
         let id = run(1).text
-        #expect(lines[1].hasPrefix(
-            "{\"q\":1,\"t\":\"2026-11-21T08:00:00.000Z\",\"s\":\"run/\(id)\",\"n\":0,\"p\":\"00000000\",\"v\":1,"
-                + "\"k\":\"step.completed\",\"value\":1,\"crc\":\""))
-        #expect(lines[2].hasPrefix(
-            "{\"q\":2,\"t\":\"2026-11-21T08:00:00.000Z\",\"s\":\"run/\(id)\",\"n\":1,\"p\":\"\(lines[1].suffix(10).prefix(8))\","
-                + "\"k\":\"run.completed\",\"value\":2,\"index\":{\"status\":\"completed\"},\"end\":22,\"crc\":\""))
+        #expect(
+            lines[1].hasPrefix(
+                "{\"q\":1,\"t\":\"2026-11-21T08:00:00.000Z\",\"s\":\"run/\(id)\",\"n\":0,\"p\":\"00000000\",\"v\":1,"
+                    + "\"k\":\"step.completed\",\"value\":1,\"crc\":\""))
+        #expect(
+            lines[2].hasPrefix(
+                "{\"q\":2,\"t\":\"2026-11-21T08:00:00.000Z\",\"s\":\"run/\(id)\",\"n\":1,\"p\":\"\(lines[1].suffix(10).prefix(8))\","
+                    + "\"k\":\"run.completed\",\"value\":2,\"index\":{\"status\":\"completed\"},\"end\":22,\"crc\":\""))
     }
 
     @Test func `a line feed in raw JSON cannot break a line in two`() throws {

@@ -213,7 +213,9 @@ struct OpeningTests {
 
 struct MarkTests {
     private func mark(_ journal: Journal, _ slot: Int, _ number: Int, _ step: String, attempt: UInt32 = 1) {
-        Array(step.utf8).withUnsafeBufferPointer { journal.marks.write(slot, run: run(number), step: $0, attempt: attempt) }
+        Array(step.utf8).withUnsafeBufferPointer {
+            journal.marks.write(slot, run: run(number), step: $0, attempt: attempt)
+        }
     }
 
     @Test func `rule 5: a mark outlives the process without a flush`() throws {

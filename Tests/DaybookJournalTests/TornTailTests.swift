@@ -77,7 +77,8 @@ struct TornTailTests {
             let harmed = Set(state.quarantined.map { StreamID.run($0) })
             let others = [run(1), run(2), run(3)].map(StreamID.run).filter { !harmed.contains($0) }
             for stream in others {
-                let expected: [UInt64] = stream == .run(run(1)) ? [1, 2] : stream == .run(run(2)) ? [3, 4] : [5, 6, 7]
+                let expected: [UInt64] =
+                    stream == .run(run(1)) ? [1, 2] : stream == .run(run(2)) ? [3, 4] : [5, 6, 7]
                 #expect(state.entries.filter { $0.stream == stream }.map(\.q) == expected, "byte \(offset)")
             }
             #expect(journal.log.nextQ == 8, "byte \(offset)")

@@ -66,6 +66,45 @@ final class Parker: @unchecked Sendable {
     }
 }
 
+/// The lock of a queue that all threads share. A plain system mutex: the standard library's `Mutex` hands itself over
+/// to the longest waiter, which makes threads queue up behind one that is not running.
+final class PoolLock: @unchecked Sendable {
+    // At a fixed address until `deinit`.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+
+    init() {
+        mutex.initialize(to: pthread_mutex_t())
+        pthread_mutex_init(mutex, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    func lock() { pthread_mutex_lock(mutex) }
+    func unlock() { pthread_mutex_unlock(mutex) }
+}
+
+/// Marks the threads of one pool.
+final class ThreadMark: Sendable {
+    private let key: pthread_key_t
+
+    init() {
+        var key = pthread_key_t()
+        let result = pthread_key_create(&key, nil)
+        precondition(result == 0, "no thread-specific key is left: error \(result)")
+        self.key = key
+    }
+
+    deinit { pthread_key_delete(key) }
+
+    var isSet: Bool { pthread_getspecific(key) != nil }
+
+    /// Marks the calling thread.
+    func set() { pthread_setspecific(key, UnsafeRawPointer(bitPattern: 1)) }
+}
+
 /// Starts a thread of our own.
 func startThread(_ body: @escaping @Sendable () -> Void) {
     final class Start {

@@ -63,6 +63,8 @@ struct CallTable: ~Copyable {
         var generation: UInt32 = 0
         var state = State.begun
         var key: StepKey
+        /// The driver knows the call and will deliver.
+        var isWithDriver = false
         /// Index of the recorded result, or -1.
         var entry = -1
         /// The attempt that is due, or 0.
@@ -91,7 +93,9 @@ struct CallTable: ~Copyable {
 
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
+    /// Used once there are more slots than a glance takes in.
     private var slotOfKey: [StepKey: Int] = [:]
+    private static let slotsScannedMax = 8
     private var ready = ReadyQueue()
     private var deferred = RingQueue<CallTicket>()
     private var parkedCursor = 0
@@ -135,8 +139,7 @@ struct CallTable: ~Copyable {
 
     /// Gives the call its key: the id, and how often it was used before (rule 4).
     mutating func begin(_ id: String) -> CallTicket {
-        let occurrence = occurrences[id, default: 0]
-        occurrences[id] = occurrence + 1
+        let occurrence = occurrences[id, default: 0].takeNext()
         begunCount += 1
         openCount += 1
         let key = StepKey(id, occurrence: occurrence)
@@ -145,6 +148,9 @@ struct CallTable: ~Copyable {
             return CallTicket(slot: slot, generation: slots[slot].generation)
         }
         slots.append(Slot(key: key))
+        if slots.count == Self.slotsScannedMax + 1 {
+            for slot in slots.indices where slots[slot].isWithDriver { slotOfKey[slots[slot].key] = slot }
+        }
         return CallTicket(slot: slots.count - 1, generation: 0)
     }
 
@@ -180,7 +186,20 @@ struct CallTable: ~Copyable {
 
     private mutating func setWaiting(_ ticket: CallTicket, _ state: State) {
         slots[ticket.slot].state = state
-        slotOfKey[slots[ticket.slot].key] = ticket.slot
+        guard !slots[ticket.slot].isWithDriver else { return }
+        slots[ticket.slot].isWithDriver = true
+        if slots.count > Self.slotsScannedMax { slotOfKey[slots[ticket.slot].key] = ticket.slot }
+    }
+
+    private mutating func leaveDriver(_ slot: Int) {
+        slots[slot].isWithDriver = false
+        if slots.count > Self.slotsScannedMax { slotOfKey[slots[slot].key] = nil }
+    }
+
+    private func slotWithDriver(_ key: StepKey) -> Int? {
+        guard slots.count <= Self.slotsScannedMax else { return slotOfKey[key] }
+        for slot in slots.indices where slots[slot].isWithDriver && slots[slot].key == key { return slot }
+        return nil
     }
 
     mutating func willOpen(_ ticket: CallTicket, isBusy: Bool) {
@@ -195,7 +214,7 @@ struct CallTable: ~Copyable {
 
     mutating func didCancelBody(_ ticket: CallTicket) {
         leaveBusy(ticket.slot, for: .begun)
-        slotOfKey[slots[ticket.slot].key] = nil
+        leaveDriver(ticket.slot)
     }
 
     private mutating func leaveBusy(_ slot: Int, for state: State) {
@@ -207,13 +226,15 @@ struct CallTable: ~Copyable {
     /// - Returns: true when the driver still has it open.
     mutating func abandon(_ ticket: CallTicket) -> Bool {
         if slots[ticket.slot].entry >= 0 { useEntry(slots[ticket.slot].entry) }
-        return slotOfKey.removeValue(forKey: slots[ticket.slot].key) != nil
+        guard slots[ticket.slot].isWithDriver else { return false }
+        leaveDriver(ticket.slot)
+        return true
     }
 
     /// The call returns; its place may be used again.
     mutating func release(_ ticket: CallTicket) {
         leaveBusy(ticket.slot, for: .begun)
-        if slotOfKey[slots[ticket.slot].key] == ticket.slot { slotOfKey[slots[ticket.slot].key] = nil }
+        if slots[ticket.slot].isWithDriver { leaveDriver(ticket.slot) }
         let generation = slots[ticket.slot].generation
         slots[ticket.slot] = Slot(generation: generation &+ 1, key: StepKey(""))
         freeSlots.append(ticket.slot)
@@ -325,7 +346,7 @@ struct CallTable: ~Copyable {
 
     /// - Parameter holdsRetries: no body may start.
     mutating func take(_ key: StepKey, _ result: StepResult, holdsRetries: Bool) {
-        guard let slot = slotOfKey[key] else {
+        guard let slot = slotWithDriver(key) else {
             takeEarly(key, result)
             return
         }
@@ -348,7 +369,7 @@ struct CallTable: ~Copyable {
         slots[slot].result = result
         ready.insert(order: orderNext, CallTicket(slot: slot, generation: slots[slot].generation))
         orderNext += 1
-        slotOfKey[slots[slot].key] = nil
+        leaveDriver(slot)
     }
 
     /// For a call that the code has not come to yet, or whose end it did not wait for.
@@ -365,6 +386,13 @@ struct CallTable: ~Copyable {
         case .retryPending: openCalls[key] = .retrying(nextAttempt: 1, isDue: false)
         case .retry(let attempt): openCalls[key] = .retrying(nextAttempt: attempt, isDue: true)
         }
+    }
+}
+
+extension Int {
+    fileprivate mutating func takeNext() -> Int {
+        defer { self += 1 }
+        return self
     }
 }
 

@@ -55,6 +55,8 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         /// The next turn has not seen `closing` yet.
         var isClosingNew = false
         var isQuiet = false
+        /// The last turn ended with a result whose call was still on its way back from its body.
+        var awaitsHopBack = false
         var task: Task<Void, Never>?
         var isTaskCancelled = false
     }
@@ -65,6 +67,10 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
     private let shared = Mutex(Shared())
     /// The thread that runs the current turn, 0 between turns. Only that thread finds its own id here.
     private let turnThread = Atomic<UInt>(0)
+
+    /// A thread of the pool whose next job for this run is a call on its way back from its body: such a job waits
+    /// for its result anyway, so it needs no turn of its own. Two at once may hide each other, which costs a turn.
+    private let hopBackThread = Atomic<UInt>(0)
 
     // Confined.
     private var localJobs = RingQueue<UnownedJob>()
@@ -183,9 +189,12 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
             localJobs.append(job)
             return
         }
+        let isHopBack = hopBackThread.load(ordering: .relaxed) == currentThreadID()
+        if isHopBack { hopBackThread.store(0, ordering: .relaxed) }
         let submits = shared.withLock { shared -> Bool in
             shared.jobs.append(job)
             guard shared.phase == .idle else { return false }
+            guard !isHopBack || shared.awaitsHopBack || shared.closing != nil else { return false }
             shared.phase = .submitted
             return true
         }
@@ -225,6 +234,7 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
     private func lookAround() -> Next {
         let canMove = canMoveConfined
         let isQuiet = !canMove && isWaiting && !hasReportedQuiet
+        let awaitsHopBack = !canMove && calls.hasReady
         var deliveries: [Delivery] = []
         var interrupts: [CallTicket] = []
         var closing: CloseMode?
@@ -249,6 +259,7 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
                 return .reportQuiet
             }
             turnThread.store(0, ordering: .relaxed)
+            shared.awaitsHopBack = awaitsHopBack
             shared.phase = .idle
             return .pause
         }
@@ -554,6 +565,7 @@ extension RunExecution {
             let value = try await body(Attempt(number: attempt, key: key, execution: self))
             let bytes = try Coding.encode(value)
             driver.bodyDidEnd(key, attempt: attempt, start, .success(bytes), of: self)
+            hopBackThread.store(currentThreadID(), ordering: .relaxed)
             return .value(value, bytes)
         } catch {
             if Task.isCancelled {

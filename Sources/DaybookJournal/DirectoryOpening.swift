@@ -10,6 +10,7 @@ struct DirectoryOpening {
     let chain: LogChain
     let epoch: UInt32
     let wasCopied: Bool
+    let lockNoteOfCopy: [UInt8]?
     var warnings: [String] = []
 
     static let lockPath = "daybook.lock"
@@ -53,12 +54,21 @@ struct DirectoryOpening {
         do throws(FileError) {
             for folder in Self.folders { try disk.makeDirectory(folder) }
             // The epoch is durable before anything carries it.
+            let started = clock.now
             let note = LockNote.encode(
-                identity: identity, epoch: epoch, started: clock.now, device: status.device, inode: status.inode)
-            let file = try disk.open(Self.lockPath, .readWrite)
-            try file.write(note, at: 0)
-            try file.truncate(to: note.count)
-            try file.sync()
+                identity: identity, epoch: epoch, started: started, device: status.device, inode: status.inode)
+            if wasCopied {
+                // The lock goes on naming the original until the files of the copy have been checked.
+                lockNoteOfCopy = note
+                try Self.writeLockNote(
+                    disk,
+                    LockNote.encode(
+                        identity: identity, epoch: epoch, started: started, device: before.device ?? 0,
+                        inode: before.inode ?? 0))
+            } else {
+                lockNoteOfCopy = nil
+                try Self.writeLockNote(disk, note)
+            }
             try disk.syncDirectory("")
             marks = try MarkTable(disk: disk, epoch: epoch)
         } catch {
@@ -69,6 +79,13 @@ struct DirectoryOpening {
 }
 
 extension DirectoryOpening {
+    static func writeLockNote(_ disk: any Disk, _ note: [UInt8]) throws(FileError) {
+        let file = try disk.open(lockPath, .readWrite)
+        try file.write(note, at: 0)
+        try file.truncate(to: note.count)
+        try file.sync()
+    }
+
     struct OpenedSegment {
         var log: CommitLog
         var state: LogState

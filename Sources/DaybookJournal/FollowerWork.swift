@@ -38,6 +38,7 @@ struct FollowerWork: Sendable {
     /// The last record there was at the start: up to here files may hold more than the table says.
     private let lastQAtStart: UInt64
     private var checksFiles = false
+    /// Written since the last checkpoint; not complete once it has more than `singleFlushesMax` entries.
     private var touched: Set<StreamID> = []
     private var touchedIndexes: Set<Int> = []
     private var indexes: [Int: IndexFile] = [:]
@@ -88,24 +89,29 @@ struct FollowerWork: Sendable {
         var groupOf: [StreamID: Int] = [:]
         var lastQ = q
         var position = 0
+        var hasPassedTarget = false
         while let record = nextRecord(sources[0], &position) {
-            if record.q > target {
+            hasPassedTarget = record.q > target
+            if record.q > max(lastQ, lastQAtStart) + 1, !hasPassedTarget {
+                // A line that was whole when it was flushed is not any more. The next start finds out whose it was.
+                throw FileError(errno: 5, operation: .read, path: current.name.path)
+            }
+            try addHealed(disk, lastQ + 1, before: min(record.q, target + 1), &sources, &groups, &groupOf)
+            if hasPassedTarget {
                 position = record.line.lowerBound
                 break
             }
             guard record.q > lastQ else { continue }
-            // A record that is damaged here but was found elsewhere goes in at its place.
-            if !healed.isEmpty, record.q > lastQ + 1 {
-                for missing in lastQ + 1..<record.q {
-                    guard let line = healed[missing], let kept = StreamFile.records(line).records.first else {
-                        continue
-                    }
-                    sources.append(line)
-                    try add(disk, kept, source: sources.count - 1, &groups, &groupOf)
-                }
-            }
             lastQ = record.q
             try add(disk, record, source: 0, &groups, &groupOf)
+        }
+        if !hasPassedTarget, offset + position >= current.end {
+            let end = min(current.lastQ, target)
+            try addHealed(disk, lastQ + 1, before: end + 1, &sources, &groups, &groupOf)
+            lastQ = max(lastQ, end)
+        }
+        if sources[0].isEmpty, offset < current.end {
+            throw FileError(errno: 5, operation: .read, path: current.name.path)
         }
         var indexLines: [Int: [UInt8]] = [:]
         for index in groups.indices where groups[index].failure == nil && !groups[index].pieces.isEmpty {
@@ -176,6 +182,19 @@ struct FollowerWork: Sendable {
                 position = lineEnd + 1
             }
             return nil
+        }
+    }
+
+    /// Records that are damaged in the log but were found elsewhere go in at their place.
+    private mutating func addHealed(
+        _ disk: any Disk, _ first: UInt64, before end: UInt64, _ sources: inout [[UInt8]], _ groups: inout [Group],
+        _ groupOf: inout [StreamID: Int]
+    ) throws(FileError) {
+        guard !healed.isEmpty, first < end else { return }
+        for q in healed.keys.sorted() where q >= first && q < end {
+            guard let line = healed[q], let kept = StreamFile.records(line).records.first else { continue }
+            sources.append(line)
+            try add(disk, kept, source: sources.count - 1, &groups, &groupOf)
         }
     }
 
@@ -297,13 +316,14 @@ struct FollowerWork: Sendable {
 
     private mutating func settle(_ group: Group, at q: UInt64) {
         if let failure = group.failure {
+            short[group.stream] = nil
             guard case .run(let run) = group.stream else { return }
             quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
             found.append((run, .streamFileFailed(path: group.stream.path, message: failure)))
             return
         }
         guard !group.pieces.isEmpty else { return }
-        touched.insert(group.stream)
+        if touched.count <= Self.singleFlushesMax { touched.insert(group.stream) }
         short[group.stream] = nil
         files[group.stream] = group.final == nil ? group.after : nil
     }

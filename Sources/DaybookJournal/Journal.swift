@@ -52,7 +52,8 @@ package final class Journal: Sendable {
             verifiesFiles: opening.wasCopied)
         keeper = Keeper(
             disk: opening.disk, clock: clock, options: opening.options, state: opened.state, spares: opened.spares,
-            follower: follower, superseded: opened.superseded, recovery: recovery)
+            follower: follower, superseded: opened.superseded, recovery: recovery,
+            lockNoteOfCopy: opening.lockNoteOfCopy)
     }
 
     /// The last record that is on disk.

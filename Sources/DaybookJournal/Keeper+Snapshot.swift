@@ -9,7 +9,7 @@ extension Keeper {
     /// Moves the snapshot at hand on by one slice, or publishes it.
     /// - Returns: whether it can be moved on at once.
     func lookAfterSnapshot(_ work: inout KeeperWork) throws(FileError) -> Bool {
-        guard let writer = work.writer else { return false }
+        guard let writer = snapshots.withLock({ $0.writer }) else { return false }
         let (slices, isFinished, isCancelled) = writer.pending.withLock { pending in
             defer { pending.slices = [] }
             return (pending.slices, pending.isFinished, pending.isCancelled)
@@ -68,16 +68,24 @@ extension Keeper {
         try file.sync()
         try disk.rename(Self.temporary, to: SnapshotFile.path(q: writer.q))
         try disk.syncDirectory("snapshot")
-        work.snapshotQ = writer.q
-        work.snapshotAt = clock.now
-        work.snapshotBytes = work.fileBytes
+        let (bytes, now) = (work.fileBytes, clock.now)
+        snapshots.withLock { facts in
+            facts.q = writer.q
+            facts.at = now
+            facts.bytes = bytes
+        }
         drop(&work)
+        if let note = work.lockNoteOfCopy {
+            // Only now is everything that the copy lacked durable, so that a start in between checks all files again.
+            try DirectoryOpening.writeLockNote(disk, note)
+            work.lockNoteOfCopy = nil
+        }
         for q in try SnapshotFile.list(disk).dropFirst(2) { try disk.unlink(SnapshotFile.path(q: q)) }
     }
 
     private func drop(_ work: inout KeeperWork) {
         follower.dropCapture()
-        work.writer = nil
+        snapshots.withLock { $0.writer = nil }
         work.file?.close()
         work.file = nil
     }

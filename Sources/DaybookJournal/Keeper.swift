@@ -23,12 +23,13 @@ package final class Keeper: Sendable {
     let spares: SpareShelf
     let follower: Follower
     private let work: Mutex<KeeperWork>
+    let snapshots: Mutex<SnapshotFacts>
     let current = Mutex<Pressure>(.normal)
     var wake: Wake { spares.wake }
 
     init(
         disk: any Disk, clock: any WallClock, options: JournalOptions, state: LogState, spares: SpareShelf,
-        follower: Follower, superseded: [SegmentName], recovery: Recovery
+        follower: Follower, superseded: [SegmentName], recovery: Recovery, lockNoteOfCopy: [UInt8]?
     ) {
         self.disk = disk
         self.clock = clock
@@ -38,8 +39,8 @@ package final class Keeper: Sendable {
         self.follower = follower
         work = Mutex(
             KeeperWork(
-                superseded: superseded, supersededAfter: recovery.report.lastQ, snapshotAt: clock.now,
-                snapshotQ: recovery.report.snapshotQ, logBytesAtSnapshot: 0))
+                superseded: superseded, supersededAfter: recovery.report.lastQ, lockNoteOfCopy: lockNoteOfCopy))
+        snapshots = Mutex(SnapshotFacts(at: clock.now, q: recovery.report.snapshotQ))
     }
 
     /// For the node to look at before it takes work in.
@@ -47,23 +48,22 @@ package final class Keeper: Sendable {
 
     /// Whether a snapshot is due: enough log since the last one, or enough time.
     package var shouldSnapshot: Bool {
-        work.withLock { work in
-            guard work.writer == nil else { return false }
-            let (bytes, flushedQ) = state.contents.withLock { contents in
-                (contents.bytes(after: work.snapshotQ), contents.flushedQ)
-            }
-            guard flushedQ > work.snapshotQ else { return false }
-            return bytes >= max(options.snapshotLogBytes, work.snapshotBytes)
-                || clock.now - work.snapshotAt >= options.snapshotIntervalMilliseconds
+        let facts = snapshots.withLock { $0 }
+        guard facts.writer == nil else { return false }
+        let (bytes, flushedQ) = state.contents.withLock { contents in
+            (contents.bytes(after: facts.q), contents.flushedQ)
         }
+        guard flushedQ > facts.q else { return false }
+        return bytes >= max(options.snapshotLogBytes, facts.bytes)
+            || clock.now - facts.at >= options.snapshotIntervalMilliseconds
     }
 
     func beginSnapshot(q: UInt64) -> SnapshotWriter {
         let writer = SnapshotWriter(q: q, wake: wake)
         follower.capture(at: q)
-        work.withLock { work in
-            precondition(work.writer == nil, "A snapshot was begun while another was being written")
-            work.writer = writer
+        snapshots.withLock { facts in
+            precondition(facts.writer == nil, "A snapshot was begun while another was being written")
+            facts.writer = writer
         }
         return writer
     }
@@ -90,16 +90,22 @@ package final class Keeper: Sendable {
     }
 }
 
+/// The newest snapshot, and the one being made. Apart from the keeper's other state, because the writer thread looks at
+/// it and must never wait for the keeper's work.
+struct SnapshotFacts: Sendable {
+    var at: Timestamp
+    var q: UInt64
+    var bytes = 0
+    var writer: SnapshotWriter?
+}
+
 /// The keeper's own state.
 struct KeeperWork {
     /// Segments that are not part of the log any more, and the record that newer files must reach before they go.
     var superseded: [SegmentName]
     var supersededAfter: UInt64
-    var snapshotAt: Timestamp
-    var snapshotQ: UInt64
-    var snapshotBytes = 0
-    var logBytesAtSnapshot: Int
-    var writer: SnapshotWriter?
+    /// In a copied directory: what the lock file is to say once every file has been checked.
+    var lockNoteOfCopy: [UInt8]?
     var file: (any DiskFile)?
     var fileBytes = 0
     var chunks: UInt64 = 0

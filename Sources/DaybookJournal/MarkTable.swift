@@ -172,13 +172,17 @@ package final class MarkTable: Sendable {
     /// The mark in a slot; nil when there is none, or only half of one: then its step had not begun.
     private static func decode(_ slot: ArraySlice<UInt8>) -> StepMark? {
         slot.withUnsafeBytes { bytes -> StepMark? in
+            guard
+                bytes.loadUnaligned(fromByteOffset: 4, as: UInt64.self) != 0
+                    || bytes.loadUnaligned(fromByteOffset: 12, as: UInt64.self) != 0
+            else { return nil }
             let length = Int(bytes.loadUnaligned(fromByteOffset: 28, as: UInt32.self))
             let used = headBytes + min(length, stepIDBytesMax)
             let run = ULID(
                 high: bytes.loadUnaligned(fromByteOffset: 4, as: UInt64.self),
                 low: bytes.loadUnaligned(fromByteOffset: 12, as: UInt64.self))
             let body = slot[slot.startIndex + 4..<slot.startIndex + used]
-            guard run.high | run.low != 0, bytes.loadUnaligned(as: UInt32.self) == checksum(body) else { return nil }
+            guard bytes.loadUnaligned(as: UInt32.self) == checksum(body) else { return nil }
             return StepMark(
                 run: run, epoch: bytes.loadUnaligned(fromByteOffset: 20, as: UInt32.self),
                 attempt: bytes.loadUnaligned(fromByteOffset: 24, as: UInt32.self),

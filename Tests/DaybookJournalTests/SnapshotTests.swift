@@ -172,6 +172,22 @@ struct RetentionTests {
         #expect(try world.disk.contents(of: damaged)?.count == content.count)
     }
 
+    @Test func `rule 12: a segment in which only a commit line is damaged goes to the damaged ones`() throws {
+        let world = World(segmentBytes: 4_096)
+        let journal = try world.open()
+        for _ in 0..<10 { try journal.commit([1, 2], count: 5) }
+        world.disk.crash()
+        let damaged = world.disk.segments[0]
+        world.disk.damage(damaged, at: try world.disk.offset(of: "{\"c\":", in: damaged) + 10)
+        let (_, second) = try longLog(world: world)
+        #expect(second.report.quarantined.isEmpty)
+        #expect(second.report.damage.map(\.q) == [nil])
+        world.clock.advance(milliseconds: 600_000)
+        try second.keeper.step()
+        #expect(!world.disk.allPaths.contains(damaged))
+        #expect(world.disk.allPaths.contains("journal/damaged/" + damaged.dropFirst(8)))
+    }
+
     @Test func `rule 12: segments of earlier starts that nothing leads to go in time`() throws {
         let world = World()
         for _ in 0..<4 {

@@ -99,6 +99,30 @@ struct TornTailTests {
         #expect(report.damage.map(\.q) == [4])
         #expect(state.qs == [1, 2, 3, 4])
         #expect(state.quarantined.isEmpty)
+        // The good line is kept while the follower writes the stream file again from the damaged log.
+        for _ in 0..<2 {
+            var again = RecordedState()
+            let second = try world.open(&again)
+            #expect(again.qs == [1, 2, 3, 4])
+            try second.followAll()
+            #expect(try second.runRecords(run(2)).entries.map(\.q) == [3, 4])
+            world.disk.crash()
+        }
+    }
+
+    @Test func `damage that the follower meets ends the process, and the next start finds its owner`() throws {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1], count: 2)
+        try journal.commit([2, 3], count: 2)
+        let path = world.disk.segments[0]
+        world.disk.damage(path, at: try world.disk.offset(of: "{\"q\":3,", in: path) + 100)
+        #expect(throws: FileError.self) { try journal.followAll() }
+        try journal.commit([1])
+        world.disk.crash()
+        let (state, _) = try world.recovered()
+        #expect(state.quarantined == [run(2)])
+        #expect(state.qs == [1, 2, 5, 6, 7])
     }
 
     @Test func `a damaged record of no known run stops the start and names repair`() throws {

@@ -113,11 +113,8 @@ package enum Command: Sendable {
     /// A host began to run the function.
     case begin(run: ULID)
     /// The run's code has been unwound: nothing in it can move until one of its open steps does.
-    ///
-    /// `results` counts the results the code was given, recorded ones included (`RunSummary.stepCount` as the host knows
-    /// it). When the run has more, one came while it was being unwound: the answer is `stale`, and the run is to be
-    /// loaded again. Without it that is not noticed, and a crash right then leaves the run waiting for its next step.
-    case park(run: ULID, results: Int? = nil)
+    /// Only for runs that have been given all their results: what came meanwhile would wake nobody after a crash.
+    case park(run: ULID)
     case endBody(run: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64)
     case sleep(run: ULID, key: String, length: WaitLength)
     case wait(run: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64)

@@ -96,7 +96,8 @@ extension Core {
             data.append(jsonString: function)
             data.append(json: #","run_id":"#)
             data.append(jsonString: id.text)
-            if let input {
+            // What could not be read is left out.
+            if let input, !input.isEmpty {
                 data.append(json: #","event":"#)
                 data.append(contentsOf: input)
                 data.append(json: #","events":["#)

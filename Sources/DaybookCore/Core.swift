@@ -93,9 +93,9 @@ package final class Core {
             guard let run = runs[id], run.startedAt == nil else { return .stale }
             emit(.run(id), .runStarted)
             return .done
-        case .park(let id, let results):
-            // Only what will be woken may park. A result that the host has not seen yet wakes nobody any more.
-            guard let run = runs[id], !run.isParked, results.map({ $0 == run.stepCount }) ?? true,
+        case .park(let id):
+            // Only what will be woken may park.
+            guard let run = runs[id], !run.isParked,
                 !run.open.isEmpty || run.retryAt.map({ $0 > time.now }) ?? false
             else { return .stale }
             emit(.run(id), .runParked)

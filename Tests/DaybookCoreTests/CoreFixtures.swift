@@ -214,6 +214,8 @@ final class Bench {
         now = other.now
         wallOffset = other.wallOffset
         seed = other.seed
+        lines = other.lines
+        times = other.times
     }
 }
 

@@ -20,7 +20,7 @@ struct StateTests {
         }
     }
 
-    @Test(arguments: 0..<40)
+    @Test(arguments: 0..<16)
     func `after every command the replayed records give the same state, byte for byte`(seed: UInt64) throws {
         let replica = Bench.silent()
         var position = 0
@@ -37,7 +37,7 @@ struct StateTests {
         }
     }
 
-    @Test(arguments: 0..<40)
+    @Test(arguments: 0..<16)
     func `a restored core gives the same state and decides the same from there on`(seed: UInt64) throws {
         var twin: Bench?
         try run(seed: seed, moves: 250) { bench, move, outcome, index in
@@ -52,7 +52,7 @@ struct StateTests {
         }
     }
 
-    @Test(arguments: 0..<40)
+    @Test(arguments: 0..<12)
     func `a core that replayed the journal decides the same from there on`(seed: UInt64) throws {
         var twin: Bench?
         try run(seed: seed, moves: 200) { bench, move, outcome, index in
@@ -66,7 +66,7 @@ struct StateTests {
         }
     }
 
-    @Test(arguments: 0..<20)
+    @Test(arguments: 0..<10)
     func `a snapshot taken in slices is the state as it was at its beginning`(seed: UInt64) throws {
         var random = SeededRandom(seed: seed &+ 99)
         var wanted: [UInt8] = []
@@ -93,7 +93,7 @@ struct StateTests {
         #expect(snapshots > 0)
     }
 
-    @Test(arguments: 0..<10)
+    @Test(arguments: 0..<5)
     func `the same commands, times and seeds give the same records and effects`(seed: UInt64) {
         func outcome() -> ([Line], [Effect]) {
             var last: Bench?
@@ -106,7 +106,7 @@ struct StateTests {
         #expect(first.0.count > 100)
     }
 
-    @Test(arguments: 0..<20)
+    @Test(arguments: 0..<10)
     func `nothing that was pending is lost over a restart`(seed: UInt64) throws {
         try run(seed: seed, moves: 150) { bench, _, _, index in
             guard index % 10 == 9 else { return }
@@ -130,7 +130,7 @@ struct StateTests {
         }
     }
 
-    @Test(arguments: 0..<20)
+    @Test(arguments: 0..<10)
     func `a changed or cut snapshot is refused or restored, and never traps`(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         run(seed: seed, moves: 60) { bench, _, _, _ in

@@ -18,11 +18,13 @@ package struct FieldMatch: Sendable, Equatable {
         return found.equals(wanted)
     }
 
-    /// A text that is equal for equal scalars, for use as a dictionary key; nil for arrays and objects.
+    /// A text that is equal for equal scalars, for use as a dictionary key; nil for arrays and objects. Scalars that
+    /// differ may share one, such as large whole numbers that are the same as a `Double`.
     static func scalarKey(_ value: JSONView) -> String? {
         switch value.kind {
         case .string: value.string.map { "s" + $0 }
-        case .number: value.integer.map { "i\($0)" } ?? value.double.map { "d\($0)" }
+        // 1 and 1.0 are one number, and so are 0 and -0.
+        case .number: (value.integer.map(Double.init) ?? value.double).map { "n\(($0 + 0).bitPattern)" }
         case .bool: value.bool == true ? "true" : "false"
         case .null: "null"
         case .object, .array, nil: nil

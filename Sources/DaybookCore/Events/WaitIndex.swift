@@ -13,9 +13,10 @@ struct WaitIndex {
     }
 
     private struct NamedWaits {
-        /// By path, then by the scalar's key; each list in the order in which the waits were opened.
-        var keyed: [String: [String: [Entry]]] = [:]
-        var others: [Entry] = []
+        /// By path, then by the scalar's key, then by number, so that thousands that wait for one event are taken out
+        /// as fast as a few.
+        var keyed: [String: [String: [UInt64: Entry]]] = [:]
+        var others: [UInt64: Entry] = [:]
         var count = 0
     }
 
@@ -25,9 +26,9 @@ struct WaitIndex {
 
     mutating func add(_ entry: Entry, on name: String) {
         if let (path, key) = Self.place(of: entry.matches) {
-            byName[name, default: NamedWaits()].keyed[path, default: [:]][key, default: []].append(entry)
+            byName[name, default: NamedWaits()].keyed[path, default: [:]][key, default: [:]][entry.number] = entry
         } else {
-            byName[name, default: NamedWaits()].others.append(entry)
+            byName[name, default: NamedWaits()].others[entry.number] = entry
         }
         byName[name]?.count += 1
     }
@@ -35,11 +36,11 @@ struct WaitIndex {
     mutating func remove(number: UInt64, matches: [FieldMatch], on name: String) {
         guard byName[name] != nil else { return }
         if let (path, key) = Self.place(of: matches) {
-            byName[name]?.keyed[path]?[key]?.removeAll { $0.number == number }
+            byName[name]?.keyed[path]?[key]?[number] = nil
             if byName[name]?.keyed[path]?[key]?.isEmpty == true { byName[name]?.keyed[path]?[key] = nil }
             if byName[name]?.keyed[path]?.isEmpty == true { byName[name]?.keyed[path] = nil }
         } else {
-            byName[name]?.others.removeAll { $0.number == number }
+            byName[name]?.others[number] = nil
         }
         byName[name]?.count -= 1
         if byName[name]?.count == 0 { byName[name] = nil }
@@ -48,11 +49,11 @@ struct WaitIndex {
     /// The waits that the event fulfils, in the order in which they were opened.
     func fulfilled(by event: JSONView, named name: String) -> [Entry] {
         guard let waits = byName[name] else { return [] }
-        var found = waits.others
-        // The order in which the paths are met does not matter: what is found is sorted below.
+        // The order in which the paths and waits are met does not matter: what is found is sorted below.
+        var found = Array(waits.others.values)
         for (path, byKey) in waits.keyed {
             guard let value = event.at(path: path), let key = FieldMatch.scalarKey(value) else { continue }
-            found.append(contentsOf: byKey[key] ?? [])
+            if let entries = byKey[key] { found.append(contentsOf: entries.values) }
         }
         return found.filter { $0.matches.allSatisfy { $0.holds(for: event) } }.sorted { $0.number < $1.number }
     }

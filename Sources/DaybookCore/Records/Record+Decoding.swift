@@ -33,11 +33,11 @@ extension Record {
                 due: try reader.instant("due"), length: try reader.integer("length"))
         case reader.isKind("attempt.failed"):
             self = .attemptFailed(
-                attempt: Int(try reader.integer("attempt")), error: try reader.bytes("error"),
+                attempt: try reader.attempt(), error: try reader.bytes("error"),
                 retryAt: try reader.instant("retryAt"))
         case reader.isKind("step.interrupted"):
             self = .stepInterrupted(
-                key: try reader.string("step"), attempt: Int(try reader.integer("attempt")),
+                key: try reader.string("step"), attempt: try reader.attempt(),
                 isCharged: reader.field("charged")?.bool ?? false)
         case reader.isKind("epoch.opened"):
             self = .epochOpened(
@@ -111,6 +111,14 @@ private struct PayloadReader {
         return value
     }
 
+    /// A number that can be counted on without an overflow.
+    func attempt() throws(RecordError) -> Int { try attempt(of: field("attempt")) }
+
+    func attempt(of field: JSONFields.Field?) throws(RecordError) -> Int {
+        guard let value = field?.integer, (0...Int64(Int32.max)).contains(value) else { throw missing("attempt") }
+        return Int(value)
+    }
+
     func instant(_ name: StaticString) throws(RecordError) -> Timestamp {
         Timestamp(milliseconds: try integer(name))
     }
@@ -136,7 +144,7 @@ private struct PayloadReader {
                 step.key = key
                 hasKey = true
             } else if field.isNamed("attempt") {
-                step.attempt = Int(field.integer ?? 1)
+                step.attempt = try attempt(of: field)
             } else if field.isNamed("out") {
                 step.output = field.bytes
                 hasOutput = true
@@ -156,7 +164,7 @@ private struct PayloadReader {
     func stepFailure() throws(RecordError) -> StepFailure {
         StepFailure(
             key: try string("step"), operation: field("op")?.string.flatMap(StepOperation.init(rawValue:)) ?? .run,
-            attempt: Int(try integer("attempt")), error: try bytes("error"), duration: field("us")?.integer ?? 0,
+            attempt: try attempt(), error: try bytes("error"), duration: field("us")?.integer ?? 0,
             retryAt: field("retryAt")?.timestamp, copiedFrom: field("from")?.ulid)
     }
 

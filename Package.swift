@@ -89,6 +89,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "KillTarget", dependencies: ["Daybook", "DaybookCommands"], path: "Tests/KillTarget",
+            swiftSettings: settings),
         .testTarget(name: "DaybookValuesTests", dependencies: ["DaybookValues"], swiftSettings: settings),
         .testTarget(name: "DaybookCoreTests", dependencies: ["DaybookCore", "DaybookValues"], swiftSettings: settings),
         .testTarget(

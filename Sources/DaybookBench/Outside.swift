@@ -65,3 +65,30 @@ func measureRaw(directory: String, flushes: Int, bytes: Int) throws -> Double {
     try disk.unlink("raw")
     return elapsed
 }
+
+/// Removes a directory that an earlier measurement left.
+func removeTree(_ path: String) throws {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+        unlink(path)
+        return
+    }
+    guard let directory = opendir(path) else { fatal("\(path) cannot be listed") }
+    defer { closedir(directory) }
+    while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != ".", name != ".." { try removeTree("\(path)/\(name)") }
+    }
+    rmdir(path)
+}
+
+func sizeFigure(of binary: String) throws -> Figure {
+    var status = stat()
+    guard lstat(binary, &status) == 0 else { fatal("\(binary) is not there") }
+    return Figure(
+        name: "static, stripped daybook", value: Double(status.st_size) / 1e6, unit: "MB", most: 35,
+        detail: binary)
+}

@@ -23,7 +23,9 @@ struct BenchNode {
         func note() {
             let waiter = state.withLock { state -> (@Sendable () -> Void)? in
                 state.left -= 1
-                return state.left == 0 ? state.waiter : nil
+                guard state.left == 0 else { return nil }
+                defer { state.waiter = nil }
+                return state.waiter
             }
             waiter?()
         }

@@ -1,0 +1,69 @@
+# What people type. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+ROUNDS ?= 200
+PYTHON := .build/venv/bin/python
+MAIL := examples/Mail
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.PHONY: system
+system:
+	@scripts/system-packages
+
+$(PYTHON): $(MAIL)/Tests/requirements.txt
+	python3 -m venv .build/venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(MAIL)/Tests/requirements.txt
+	@touch $@
+
+.PHONY: demo
+demo: system ## build the mail jobs, run them, kill them, watch them carry on
+	$(SWIFT) build --package-path $(MAIL) --product mail-jobs
+	scripts/demo $(MAIL)/.build/debug/mail-jobs
+
+.PHONY: test
+test: system $(PYTHON) ## all tests, from a fresh clone
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+	DAYBOOK_PYTHON=$(abspath $(PYTHON)) $(SWIFT) test --package-path $(MAIL)
+	Tests/kill.py --binary .build/debug/KillTarget --rounds 20
+
+.PHONY: kill
+kill: system ## kill a server ROUNDS times under load and check what it promised
+	$(SWIFT) build --product KillTarget
+	Tests/kill.py --binary .build/debug/KillTarget --rounds $(ROUNDS)
+
+.PHONY: check
+check: ## format and lint
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests $(MAIL)/Package.swift $(MAIL)/Sources $(MAIL)/Tests
+
+.PHONY: format
+format: ## rewrite the sources in the project's format
+	$(SWIFT) format --in-place --recursive --configuration .swift-format Package.swift Sources Tests $(MAIL)/Package.swift $(MAIL)/Sources $(MAIL)/Tests
+
+.PHONY: release
+release: system ## the static, stripped program, in .build/release/daybook
+	$(SWIFT) build -c release --product daybook -Xswiftc -static-stdlib
+	strip .build/release/daybook
+
+.PHONY: bench
+bench: release ## measure; JSON=FILE writes the same as one JSON object
+	$(SWIFT) build -c release --product DaybookBench -Xswiftc -static-stdlib
+	.build/release/DaybookBench --binary .build/release/daybook $(if $(JSON),--json $(JSON))
+
+.PHONY: install
+install: release ## the program and its completions, below PREFIX (/usr/local)
+	install -D -m 755 .build/release/daybook $(DESTDIR)$(PREFIX)/bin/daybook
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	.build/release/daybook --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/daybook
+	.build/release/daybook --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_daybook
+	.build/release/daybook --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/daybook.fish
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf .build $(MAIL)/.build

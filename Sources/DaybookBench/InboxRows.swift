@@ -1,0 +1,91 @@
+import Daybook
+import DaybookCore
+import DaybookInbox
+import DaybookNode
+import DaybookSystem
+import Logging
+import Synchronization
+
+/// The way from the inbox to the node, as the server has it.
+private struct NodeSink: EventSink {
+    let node: Node
+
+    func publish(
+        _ events: [DaybookCore.Event], claim: ClaimProgress, reply: @escaping @Sendable (Result<Int, Refusal>) -> Void
+    ) {
+        node.submit(.publish(events, claim: claim)) { answer in
+            switch answer {
+            case .published(let receipts): reply(.success(receipts.reduce(0) { $0 + $1.started }))
+            case .refused(let refusal): reply(.failure(refusal))
+            default: reply(.success(0))
+            }
+        }
+    }
+
+    func claimRemoved(_ name: String) { node.submit(.inboxRemoved(claim: name)) { _ in } }
+}
+
+/// Single files, one after the other, each measured from its rename to the first step of its run; then many events in
+/// files of 500, measured from the first rename to the end of the last run.
+func inboxFigures(_ directory: String) async throws -> [Figure] {
+    let firstStep = BenchNode.EndCounter()
+    let bench = try BenchNode(directory: directory) { ended in
+        DurableFunction("first-step", on: Nothing.self) { _, step in
+            try await step.run("first") { firstStep.note() }
+            ended.note()
+        }
+    }
+    let disk = try RealDisk(root: directory)
+    let inbox = Inbox(
+        disk: disk, sink: NodeSink(node: bench.node), watch: InotifyWatch(path: directory + "/inbox"), openClaims: [],
+        logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
+    ) { fatal($0) }
+    try disk.makeDirectory("inbox")
+    inbox.startThread()
+    let clock = ContinuousClock()
+
+    var latencies: [Double] = []
+    for number in 0..<300 {
+        firstStep.expect(1)
+        bench.ended.expect(1)
+        try write(#"{"name":"bench/go","data":{}}"#, to: "waiting", disk)
+        let start = clock.now
+        try disk.rename("waiting", to: "inbox/one-\(number).json")
+        await firstStep.all()
+        latencies.append(seconds(clock.now - start) * 1_000)
+        await bench.ended.all()
+    }
+    latencies.sort()
+
+    let files = 100
+    let eventsPerFile = 500
+    let events = files * eventsPerFile
+    let text = String(repeating: #"{"name":"bench/go","data":{"userId":"u1"}}"# + "\n", count: eventsPerFile)
+    for number in 0..<files { try write(text, to: "many-\(number)", disk) }
+    firstStep.expect(events)
+    bench.ended.expect(events)
+    let before = await bench.node.flushStatistics()
+    let start = clock.now
+    for number in 0..<files { try disk.rename("many-\(number)", to: "inbox/many-\(number).jsonl") }
+    await bench.ended.all()
+    let elapsed = seconds(clock.now - start)
+    let after = await bench.node.flushStatistics()
+    inbox.stop()
+    await bench.stop()
+    let raw = try measureRaw(
+        directory: directory, flushes: after.batches - before.batches, bytes: after.bytes - before.bytes)
+    return [
+        Figure(
+            name: "inbox: file to first step, median", value: latencies[latencies.count / 2], unit: "ms", most: 10,
+            detail: "p99 \(number(latencies[latencies.count * 99 / 100])) ms"),
+        Figure(
+            name: "inbox: events to ended one-step runs", value: Double(events) / elapsed, unit: "events/s",
+            detail: "\(after.batches - before.batches) flushes; the disk alone: \(number(Double(events) / raw)) events/s"),
+    ]
+}
+
+private func write(_ text: String, to path: String, _ disk: RealDisk) throws {
+    let file = try disk.open(path, .create)
+    try file.write(Array(text.utf8), at: 0)
+    file.close()
+}

@@ -28,7 +28,7 @@ extension API {
 }
 
 /// Lines on their way to one reader. A reader that is too slow loses lines and is told how many batches.
-final class Tail: Sendable {
+package final class Tail: Sendable {
     /// Bytes that wait for the reader: 8 MiB.
     private static let waitingBytesMax = 8 * 1_048_576
 
@@ -41,8 +41,10 @@ final class Tail: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     /// On the writer's thread.
-    func append(_ lines: [UInt8]) {
+    package func append(_ lines: [UInt8]) {
         let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if state.waiting.count + lines.count > Self.waitingBytesMax, !state.waiting.isEmpty {
                 state.droppedBatches += 1
@@ -61,7 +63,7 @@ final class Tail: Sendable {
         reader?.resume()
     }
 
-    func finish() {
+    package func finish() {
         let reader = state.withLock { state in
             state.isFinished = true
             defer { state.reader = nil }
@@ -71,7 +73,7 @@ final class Tail: Sendable {
     }
 
     /// Nil after the end.
-    func next() async -> [UInt8]? {
+    package func next() async -> [UInt8]? {
         while true {
             let (lines, isFinished) = state.withLock { state in
                 defer { state.waiting = [] }

@@ -6,7 +6,6 @@ import DaybookValues
 import Hummingbird
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// The routes of a server, whatever it listens on.
 package final class API: Sendable {
@@ -28,24 +27,20 @@ package final class API: Sendable {
 
     let node: Node
     let identity: Identity
-    let wallClock: any WallClock
+    let clock: ShiftedClock
     let random: any RandomSource
     let tails = OpenTails()
-    /// Milliseconds that the movable clock stands ahead.
-    private let clockOffset = Atomic<Int64>(0)
 
     package init(
-        node: Node, identity: Identity, wallClock: any WallClock = SystemWallClock(),
-        random: any RandomSource = SystemRandomSource(), clockOffset: Int64
+        node: Node, identity: Identity, clock: ShiftedClock, random: any RandomSource = SystemRandomSource()
     ) {
         self.node = node
         self.identity = identity
-        self.wallClock = wallClock
+        self.clock = clock
         self.random = random
-        self.clockOffset.store(clockOffset, ordering: .relaxed)
     }
 
-    var now: Timestamp { wallClock.now + clockOffset.load(ordering: .relaxed) }
+    var now: Timestamp { clock.now }
 
     func makeRouter() -> Router<BasicRequestContext> {
         let router = Router(context: BasicRequestContext.self)
@@ -106,12 +101,11 @@ package final class API: Sendable {
         guard let milliseconds = body?.member("advance")?.integer, milliseconds > 0 else {
             throw APIError(.badRequest, #"the body must be {"advance":MILLISECONDS}, with a whole number above 0"#)
         }
-        let current = clockOffset.load(ordering: .relaxed)
-        guard now + milliseconds < Timestamp.distantFuture, current + milliseconds > 0 else {
+        guard now + milliseconds < Timestamp.distantFuture else {
             throw APIError(.badRequest, "the clock cannot be moved beyond the year 9999")
         }
         let offset = await node.advanceClock(by: milliseconds)
-        clockOffset.store(offset, ordering: .relaxed)
+        clock.move(to: offset)
         var json: [UInt8] = []
         json.append(json: #"{"now":"#)
         json.append(jsonString: now.rfc3339)

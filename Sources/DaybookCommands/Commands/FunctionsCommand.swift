@@ -1,0 +1,82 @@
+import ArgumentParser
+import DaybookCore
+import DaybookNode
+import DaybookSystem
+import DaybookValues
+
+struct FunctionsCommand<App: DaybookApp>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "functions", abstract: "List the functions of the data directory.",
+            discussion: """
+                Works with and without a running server. Where no server has ever run, the functions of this program are \
+                listed.
+                """)
+    }
+
+    @OptionGroup var data: DataOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        var table = FunctionTable()
+        var count = 0
+        for function in try await functions() {
+            count += 1
+            if output.json { Console.print(line: function.bytes) } else { table.add(function) }
+        }
+        if !output.json { Console.print(count == 0 ? "There are no functions." : table.text) }
+    }
+
+    private func functions() async throws -> [JSONView] {
+        var found: [JSONView] = []
+        if let answer = try await ServerClient(directory: data.directory).request(.get, "/v1/functions") {
+            answer.member("data")?.forEachElement { function in
+                found.append(function)
+                return true
+            }
+            return found
+        }
+        return try await storedFunctions(of: App.self, data).compactMap { function in
+            var json: [UInt8] = []
+            function.append(to: &json)
+            return JSONView(json)
+        }
+    }
+}
+
+/// What the last server registered in the data directory; without one, what this program would register.
+func storedFunctions(of type: (some DaybookApp).Type, _ data: DataOptions) async throws -> [FunctionSummary] {
+    if data.hasJournal { return try data.openStopped().functions }
+    let app = try await makeApp(type)
+    let functions = try registered(app)
+    // A core of its own, told what a server would tell: it knows the next ticks too.
+    let core = Core()
+    let answer = core.handle(
+        .register(app: functions.app, functions: functions.configs), at: Instant(SystemWallClock().now), seed: 1)
+    if case .refused(let refusal) = answer { throw CommandFailure(refusal.description) }
+    return core.functionSummaries
+}
+
+func makeApp<App: DaybookApp>(_ type: App.Type) async throws -> App {
+    do {
+        return try await App()
+    } catch {
+        throw CommandFailure("\(App.id) could not be set up: \(error)")
+    }
+}
+
+func registered<App: DaybookApp>(_ app: App) throws(CommandFailure) -> AppFunctions {
+    do throws(RegistrationError) {
+        return try AppFunctions(app: App.id, functions: app.functions)
+    } catch {
+        throw CommandFailure("\(error). Nothing was started.")
+    }
+}
+
+extension DataOptions {
+    /// Whether a server has ever worked in the directory.
+    var hasJournal: Bool {
+        guard let disk = try? openExisting() else { return false }
+        return (try? disk.stat("journal")) != nil
+    }
+}

@@ -1,0 +1,117 @@
+import DaybookValues
+
+/// One run for people, from the object that `show --json` prints.
+func runText(_ run: JSONView) -> String {
+    var lines = ["Run       \(run.text("id"))  \(run.text("status"))", "Function  \(run.text("function"))"]
+    switch run.text("cause") {
+    case "cron": lines.append("Cause     cron")
+    case "invoke": lines.append("Cause     invoked by step \(run.text("parentStep")) of run \(run.text("parent"))")
+    case "retry": lines.append("Cause     retry of run \(run.text("retryOf"))")
+    default: break
+    }
+    if run.member("eventName") != nil { lines.append("Event     \(run.text("eventName"))") }
+    if let data = run.member("event")?.member("data") { lines.append("          \(jsonText(data))") }
+    for (title, name) in [("Queued", "queuedAt"), ("Starts", "startAt"), ("Started", "startedAt")] {
+        guard name != "startAt" || run.member("startedAt") == nil, let instant = run.instant(name) else { continue }
+        lines.append(padded(title, 10) + instant.rfc3339)
+    }
+    if let ended = run.instant("endedAt") {
+        let took = run.instant("startedAt").map { "  (took \(durationText(microseconds: (ended - $0) * 1_000)))" } ?? ""
+        lines.append("Ended     \(ended.rfc3339)\(took)")
+    }
+    var steps: [JSONView] = []
+    run.member("steps")?.forEachElement { step in
+        steps.append(step)
+        return true
+    }
+    if !steps.isEmpty {
+        lines.append("")
+        lines.append("Steps")
+        let width = min(40, steps.map { $0.text("id").count }.max() ?? 0)
+        for step in steps { lines += stepLines(step, width: width) }
+    }
+    if let attempts = run.member("failedAttempts") {
+        lines.append("")
+        lines.append("Failed attempts of the code between steps")
+        attempts.forEachElement { attempt in
+            lines.append("  " + attemptText(attempt))
+            return true
+        }
+    }
+    let ends = [("Output", "output"), ("Error", "error"), ("Reason", "reason"), ("Damage", "damage")]
+    for (title, name) in ends {
+        guard let value = run.member(name) else { continue }
+        if lines.last?.isEmpty == false, title == ends.first(where: { run.member($0.1) != nil })?.0 { lines.append("") }
+        lines.append(padded(title, 10) + (name == "error" ? errorText(value) : valueText(value, name)))
+        if name == "error", let stack = value.member("stack")?.string {
+            for line in stack.split(separator: "\n").prefix(20) {
+                lines.append("            \(harmless(String(line)))")
+            }
+        }
+    }
+    return lines.joined(separator: "\n")
+}
+
+private func valueText(_ value: JSONView, _ name: String) -> String {
+    name == "output" ? jsonText(value) : harmless(value.string ?? "")
+}
+
+private func stepLines(_ step: JSONView, width: Int) -> [String] {
+    var facts: [String] = []
+    let operation = step.text("operation")
+    var attempts: [JSONView] = []
+    step.member("attempts")?.forEachElement { attempt in
+        attempts.append(attempt)
+        return true
+    }
+    if let duration = attempts.last?.member("durationMicroseconds")?.integer {
+        facts.append(durationText(microseconds: duration))
+    } else if operation != "run", let start = step.instant("startedAt"), let end = step.instant("endedAt") {
+        facts.append(durationText(microseconds: (end - start) * 1_000))
+    }
+    if attempts.count > 1 { facts.append("\(attempts.count) attempts") }
+    if step.member("event") != nil { facts.append("for \(step.text("event"))") }
+    if step.member("run") != nil { facts.append("run \(step.text("run"))") }
+    if step.text("status") == "waiting", let until = step.instant("until") {
+        facts.append("until \(until.shownSeconds)")
+    }
+    if step.member("copiedFrom") != nil { facts.append("kept from run \(step.text("copiedFrom"))") }
+    var line = "  \(padded(step.text("id"), width))  \(padded(operation, 6))  \(padded(step.text("status"), 9))"
+    if !facts.isEmpty { line += "  " + facts.joined(separator: ", ") }
+    while line.last == " " { line.removeLast() }
+    var lines = [line]
+    if attempts.count > 1 || attempts.last?.member("error") != nil {
+        for attempt in attempts { lines.append("      " + attemptText(attempt)) }
+    } else if let error = step.member("error") {
+        lines.append("      error  \(errorText(error))")
+    }
+    if let output = step.member("output"), operation != "sleep" { lines.append("      output \(jsonText(output))") }
+    return lines
+}
+
+private func attemptText(_ attempt: JSONView) -> String {
+    var text = "attempt \(attempt.member("attempt")?.integer ?? 0) \(attempt.text("status"))"
+    if let duration = attempt.member("durationMicroseconds")?.integer {
+        text += " after \(durationText(microseconds: duration))"
+    }
+    if let error = attempt.member("error") { text += ": \(errorText(error))" }
+    if let retryAt = attempt.instant("retryAt") { text += "; again at \(retryAt.shownSeconds)" }
+    return text
+}
+
+private func errorText(_ error: JSONView) -> String {
+    let (name, message) = (error.text("name"), error.text("message"))
+    if name.isEmpty, message.isEmpty { return jsonText(error) }
+    return name.isEmpty ? message : message.isEmpty ? name : "\(name): \(message)"
+}
+
+/// Raw JSON of at most 2,000 characters.
+private func jsonText(_ value: JSONView) -> String {
+    let text = harmless(String(decoding: value.slice, as: UTF8.self))
+    guard text.count > 2_000 else { return text }
+    return "\(text.prefix(2_000))… (\(value.range.count) bytes; --json shows all of it)"
+}
+
+func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+}

@@ -26,7 +26,7 @@ final class Node {
     var totalBytes: Int { names.values.reduce(content.count) { $0 + $1.totalBytes } }
 
     func grow(to bytes: Int) {
-        content.append(contentsOf: repeatElement(0, count: bytes - content.count))
+        content.append(contentsOf: [UInt8](repeating: 0, count: bytes - content.count))
         sizeIsUnflushed = true
     }
 
@@ -55,7 +55,7 @@ final class Node {
         if sizeIsUnflushed {
             if durable.count > content.count { durable.removeSubrange(content.count...) }
             if durable.count < content.count {
-                durable.append(contentsOf: repeatElement(0, count: content.count - durable.count))
+                durable.append(contentsOf: [UInt8](repeating: 0, count: content.count - durable.count))
             }
             sizeIsUnflushed = false
         }
@@ -80,7 +80,7 @@ final class Node {
         if let random, sizeIsUnflushed, random.chance(percent: 50) {
             if durable.count > content.count { durable.removeSubrange(content.count...) }
             if durable.count < content.count {
-                durable.append(contentsOf: repeatElement(0, count: content.count - durable.count))
+                durable.append(contentsOf: [UInt8](repeating: 0, count: content.count - durable.count))
             }
         }
         if let random {

@@ -255,7 +255,8 @@ package final class CommitLog: @unchecked Sendable {
         }
     }
 
-    /// Hands the log to another thread: the next one that commits becomes the writer.
+    /// Hands the log to another thread: the next one that commits becomes the writer. For the thread that takes over,
+    /// once the old one no longer uses the log.
     package func changeWriter() { writerThread = nil }
 
     private func checkThread() {
@@ -304,19 +305,7 @@ private struct EnvelopeWriter {
             return
         }
         put("run/")
-        let crockford = crockford
-        // Base 32 from the back: twelve characters hold the lowest 60 bits, one straddles the halves, thirteen the rest.
-        for index in 0..<12 { position[25 - index] = crockford[Int(id.low >> UInt64(5 * index) & 31)] }
-        position[13] = crockford[Int(id.low >> 60 | (id.high & 1) << 4)]
-        for index in 0..<13 { position[12 - index] = crockford[Int((id.high >> 1) >> UInt64(5 * index) & 31)] }
+        RunIDText.write(id, to: position)
         position += 26
     }
 }
-
-/// The alphabet of ULIDs, in memory that is never freed: an array would be checked and counted at each of 26 reads.
-private nonisolated(unsafe) let crockford: UnsafeMutablePointer<UInt8> = {
-    let letters = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
-    let pointer = UnsafeMutablePointer<UInt8>.allocate(capacity: letters.count)
-    pointer.initialize(from: letters, count: letters.count)
-    return pointer
-}()

@@ -33,8 +33,10 @@ package enum StreamID: Hashable, Sendable {
 
     /// Reads the text form; nil for anything else.
     package init?(utf8 text: UnsafeBufferPointer<UInt8>) {
-        if text.count == 30, text.starts(with: "run/".utf8) {
-            guard let id = ULID(utf8: UnsafeBufferPointer(rebasing: text[4...])) else { return nil }
+        if text.count == 30, let base = text.baseAddress, base[0] == UInt8(ascii: "r"), base[1] == UInt8(ascii: "u"),
+            base[2] == UInt8(ascii: "n"), base[3] == UInt8(ascii: "/")
+        {
+            guard let id = RunIDText.read(base + 4) else { return nil }
             self = .run(id)
         } else if text.count == 17, text.starts(with: "events/".utf8) {
             guard let year = Self.number(text, 7, 4), let month = Self.number(text, 12, 2),
@@ -83,6 +85,56 @@ package enum StreamID: Hashable, Sendable {
             value = value * 10 + Int(digit)
         }
         return value
+    }
+}
+
+/// The 26 characters of a run's id as they stand in records: upper case. Written and read once for every record, so
+/// by tables in memory that is never freed: an array would be checked and counted at each character.
+enum RunIDText {
+    private nonisolated(unsafe) static let letters: UnsafeMutablePointer<UInt8> = {
+        let letters = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
+        let pointer = UnsafeMutablePointer<UInt8>.allocate(capacity: letters.count)
+        pointer.initialize(from: letters, count: letters.count)
+        return pointer
+    }()
+
+    /// The value of each byte as a digit, 255 where it is none.
+    private nonisolated(unsafe) static let values: UnsafeMutablePointer<UInt8> = {
+        let pointer = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
+        pointer.initialize(repeating: 255, count: 256)
+        for digit in 0..<32 { pointer[Int(letters[digit])] = UInt8(digit) }
+        return pointer
+    }()
+
+    @inline(__always)
+    static func write(_ id: ULID, to target: UnsafeMutablePointer<UInt8>) {
+        let letters = letters
+        // From the back: twelve characters hold the lowest 60 bits, one straddles the halves, thirteen the rest.
+        for index in 0..<12 { target[25 - index] = letters[Int(id.low >> UInt64(5 * index) & 31)] }
+        target[13] = letters[Int(id.low >> 60 | (id.high & 1) << 4)]
+        for index in 0..<13 { target[12 - index] = letters[Int((id.high >> 1) >> UInt64(5 * index) & 31)] }
+    }
+
+    @inline(__always)
+    static func read(_ text: UnsafePointer<UInt8>) -> ULID? {
+        let values = values
+        var (top, bottom): (UInt64, UInt64) = (0, 0)
+        var seen: UInt8 = 0
+        for index in 0..<13 {
+            let value = values[Int(text[index])]
+            seen |= value
+            top = top << 5 | UInt64(value & 31)
+        }
+        let straddling = values[Int(text[13])]
+        seen |= straddling
+        for index in 14..<26 {
+            let value = values[Int(text[index])]
+            seen |= value
+            bottom = bottom << 5 | UInt64(value & 31)
+        }
+        // Only what is no digit has bits above the fifth; the first character has room for three.
+        guard seen < 32, values[Int(text[0])] < 8 else { return nil }
+        return ULID(high: top << 1 | UInt64(straddling) >> 4, low: UInt64(straddling & 15) << 60 | bottom)
     }
 }
 

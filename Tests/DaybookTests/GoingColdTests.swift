@@ -182,6 +182,62 @@ struct GoingColdTests {
     }
 
     @Test
+    func `rule 12: a cancelled wait throws on replay too, although its result is recorded by then`() {
+        let code: @Sendable (Received<Ping>, Step) async throws -> [String] = { _, step in
+            let ends = await withTaskGroup(of: String.self) { group in
+                for name in ["a", "b"] {
+                    group.addTask {
+                        do {
+                            try await step.sleep(name, for: .days(1))
+                            return "\(name) over"
+                        } catch {
+                            return "\(name) cancelled"
+                        }
+                    }
+                }
+                var ends: [String] = []
+                for await end in group {
+                    ends.append(end)
+                    group.cancelAll()
+                }
+                return ends
+            }
+            try await step.sleep("then", for: .days(1))
+            return ends
+        }
+        let hot = ManualRun(held, code: code)
+        for key in ["b", "a", "then"] {
+            hot.driver.complete(StepKey(key), "null", of: hot.run)
+            hot.go()
+        }
+        #expect(hot.outcome == #"["b over","a cancelled"]"#)
+        #expect(ManualRun(held, memo: hot.driver.memo(), code: code).outcome == hot.outcome)
+    }
+
+    @Test
+    func `rule 12: the loser of a recorded race does not begin again on replay`() {
+        let notes = Notes()
+        let memo = Memo(entries: [.init(StepKey("quick"), .output(Array("1".utf8)))])
+        let run = ManualRun(held, memo: memo) { _, step in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                group.addTask { try await step.run("slow") { 2 } }
+                group.addTask {
+                    try await step.sleep("long", for: .days(1))
+                    return 3
+                }
+                group.addTask { try await step.run("quick") { 4 } }
+                let winner = try await group.next()
+                group.cancelAll()
+                notes.add("winner \(winner ?? 0)")
+            }
+        }
+        #expect(run.outcome == "null")
+        #expect(notes.all == ["winner 1"])
+        #expect(run.driver.bodiesStarted.isEmpty)
+        #expect(run.driver.state.withLock { $0.opened.isEmpty })
+    }
+
+    @Test
     func `rule 12: a retry pause that the code cancels throws at once`() {
         let run = ManualRun(held) { _, step in
             try await withThrowingTaskGroup(of: String.self) { group in

@@ -33,6 +33,8 @@ final class Mailbox: Sendable {
         wake.signal()
     }
 
+    var isEmpty: Bool { submissions.withLock { $0.isEmpty } }
+
     /// Swaps what was posted for `emptied`, whose storage is used again.
     func take(into emptied: inout [Submission]) {
         submissions.withLock { swap(&$0, &emptied) }

@@ -63,14 +63,24 @@ extension Node {
         default: return
         }
         hand(ended.key, result, to: run)
+        if case .retrying = answer { return }
+        replayIfWanted(run)
     }
 
     func release(_ run: LiveRun, _ key: StepKey, _ answer: Answer) {
         switch answer {
         case .completed(let output): hand(key, .completed(output), to: run)
         case .failed(let error): hand(key, .failed(ErrorFacts(json: error)), to: run)
-        default: break
+        default: return
         }
+        replayIfWanted(run)
+    }
+
+    /// Loads the run again as soon as none of its bodies runs.
+    private func replayIfWanted(_ run: LiveRun) {
+        guard configuration.replaysSteps, let execution = run.execution, !run.isClosing else { return }
+        run.mustReload = true
+        execution.close(.afterBodies)
     }
 
     func release(_ effect: Effect) {

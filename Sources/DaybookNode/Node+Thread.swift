@@ -125,17 +125,22 @@ extension Node {
     /// - Throws: `Refusal.unknownRun` when it has ended or never was.
     package func cancel(_ id: ULID, reason: String) async throws(Refusal) {
         let answer = await withCheckedContinuation { (reply: CheckedContinuation<Answer, Never>) in
-            mailbox.post(
-                .inspect { node in
-                    guard node.core.hasRun(id) else {
-                        reply.resume(returning: .refused(.unknownRun(id)))
-                        return
-                    }
-                    node.cancel(id, reason: reason) { reply.resume(returning: $0) }
-                })
+            requestCancel(id, reason: reason) { reply.resume(returning: $0) }
         }
         if case .refused(let refusal) = answer { throw refusal }
         if answer == .stale { throw .unknownRun(id) }
+    }
+
+    /// The same for callers that are not async. `reply` is called on the writer's thread and must be short.
+    package func requestCancel(_ id: ULID, reason: String, reply: @escaping @Sendable (Answer) -> Void) {
+        mailbox.post(
+            .inspect { node in
+                guard node.core.hasRun(id) else {
+                    reply(.refused(.unknownRun(id)))
+                    return
+                }
+                node.cancel(id, reason: reason, reply: reply)
+            })
     }
 
     /// Moves the clock of `dev` mode forward, and everything that is due then happens.

@@ -245,6 +245,13 @@ package final class Node: @unchecked Sendable {
         return hasMore || !parkable.isEmpty
     }
 
+    /// Whether a further `step` would find something to do, timers aside. Writer.
+    package var hasWork: Bool { takenIndex < taken.count || !mailbox.isEmpty || !parkable.isEmpty }
+
+    /// Whether some run's code is loaded and can move: when nothing else is to be done, a body of it waits for something
+    /// outside. Writer.
+    package var hasActiveRuns: Bool { activeCount > 0 }
+
     /// How long nothing is to be done unless something is posted; nil for ever. Writer.
     package var nanosecondsToNextDeadline: UInt64? {
         let time = clock.read()

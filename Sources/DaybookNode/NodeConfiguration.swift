@@ -20,6 +20,9 @@ package struct NodeConfiguration: Sendable {
     package var waitingInputBytesMax = 64 * 1_048_576
     /// Return to user code what was recorded, decoded again, so that a type that does not survive coding shows at once.
     package var decodesOwnResults = false
+    /// Unwind a run's code after every step that finishes, so that it goes through what is recorded once more: what only
+    /// a restart would show, shows at once. For tests.
+    package var replaysSteps = false
 
     package init() {}
 }

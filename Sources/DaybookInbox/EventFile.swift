@@ -33,6 +33,8 @@ struct EventFile {
     private var position: Int
     /// Events walked over so far.
     private var index = 0
+    /// The end of the array was seen.
+    private var hasEnded = false
     private(set) var eventCount = 0
 
     private init(_ bytes: [UInt8], _ format: Format) {
@@ -93,6 +95,7 @@ struct EventFile {
         file.eventCount = file.index
         file.position = chunk.offset
         file.index = resumeIndex
+        file.hasEnded = false
         file.close(&chunk)
         return (file, chunk)
     }
@@ -159,7 +162,7 @@ struct EventFile {
     }
 
     private mutating func nextElement() throws(EventFileError) -> JSONView? {
-        guard position < bytes.count else { return nil }
+        guard !hasEnded else { return nil }
         let isFirst = position == start
         let range = try scan(from: position, to: bytes.count) { (scanner) throws(JSONError) -> Range<Int>? in
             scanner.skipWhitespace()
@@ -191,7 +194,7 @@ struct EventFile {
             return valueStart..<scanner.position
         }
         guard let range else {
-            position = bytes.count
+            hasEnded = true
             return nil
         }
         position = range.upperBound
@@ -236,12 +239,14 @@ struct EventFile {
 
     private func jsonError(_ error: JSONError, end: Int) -> EventFileError {
         let next = error.offset < bytes.count ? bytes[error.offset] : 0
+        // A string that does not end is reported where it begins.
+        let isCutOff = error.offset >= end || error.message.hasPrefix("the text ends")
         let advice: String
-        if error.offset >= end, end == bytes.count {
+        if isCutOff, end == bytes.count {
             advice = """
                 It looks half-written. Write it under a name that ends in .tmp, and rename it once it is complete.
                 """
-        } else if error.offset >= end {
+        } else if isCutOff {
             advice = "In a file of this kind every event stands whole on one line; correct the line, or use .json."
         } else if format == .json, !isArray, index == 0, next == UInt8(ascii: "{") || next == UInt8(ascii: ",") {
             advice = "For several events use an array, or one event per line in a file that ends in .jsonl."

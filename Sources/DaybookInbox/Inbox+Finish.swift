@@ -68,8 +68,8 @@ extension Inbox {
                 }
                 noteWorking(.deleting)
             } catch {
-                // It stays until the next start, which gives it another grace time.
                 report(.deleting, error.description)
+                done.append(DoneFile(name: name, due: now + options.graceNanoseconds))
             }
         }
         guard deleted > 0 else { return }
@@ -175,8 +175,7 @@ extension Inbox {
             let name = InboxName.rejected(original, number: number)
             if !taken.contains(name), try disk.stat(InboxName.rejected + "/" + name) == nil { return name }
         }
-        let id = ULID(at: wallClock.now, random: (random.next(), random.next()))
-        return InboxName.claim(of: original, id: id)
+        return InboxName.claim(of: original, id: ids.make(at: wallClock.now))
     }
 
     private func writeReason(_ rejection: Rejection, as name: String) throws(FileError) {

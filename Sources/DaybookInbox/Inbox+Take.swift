@@ -40,7 +40,7 @@ extension Inbox {
 
     /// Ids that sort in the order of the claims.
     private func makeClaimID() -> ULID {
-        var id = ULID(at: wallClock.now, random: (random.next(), random.next()))
+        var id = ids.make(at: wallClock.now)
         if id.time <= lastClaimID.time {
             id = lastClaimID
             id.low &+= 1
@@ -169,8 +169,7 @@ extension Inbox {
 
     private func makeEvent(_ view: JSONView) throws(EventError) -> Event {
         let time = eventClock.now
-        let id = ULID(at: time, random: (random.next(), random.next()))
-        return try Event(view, id: id, now: time, limits: options.events)
+        return try Event(view, id: ids.make(at: time), now: time, limits: options.events)
     }
 
     private func send(_ chunk: EventChunk, of file: ClaimedFile) {
@@ -204,7 +203,8 @@ extension Inbox {
             }
         case .failure(let why):
             file.file = nil
-            refused.append(file)
+            // In the order of the claims, so that the one that asks is the oldest every time.
+            refused.insert(file, at: refused.firstIndex { $0.name > file.name } ?? refused.count)
             refusedUntil = now + options.retryNanoseconds
             guard refusal != why else { return }
             refusal = why
@@ -232,7 +232,7 @@ extension Inbox {
     private func goOnAfterRefusal() {
         guard refusal != nil else { return }
         refusal = nil
-        claimed.insert(contentsOf: refused.sorted { $0.name < $1.name }, at: 0)
+        claimed.insert(contentsOf: refused, at: 0)
         refused = []
         logger.notice("the inbox takes files again")
     }

@@ -22,7 +22,6 @@ package final class Inbox: @unchecked Sendable {
     let wallClock: any WallClock
     let eventClock: any WallClock
     let monotonicClock: any MonotonicClock
-    let random: any RandomSource
     let watch: (any InboxWatch)?
     let options: InboxOptions
     let logger: Logger
@@ -61,6 +60,7 @@ package final class Inbox: @unchecked Sendable {
     var recoveredFiles: [String: [FileStatus]] = [:]
 
     // Taking.
+    var ids: IDSource
     var lastClaimID = ULID(high: 0, low: 0)
     /// Claimed, to be read.
     var claimed: [ClaimedFile] = []
@@ -111,7 +111,7 @@ package final class Inbox: @unchecked Sendable {
         self.wallClock = wallClock
         self.eventClock = eventClock ?? wallClock
         self.monotonicClock = monotonicClock
-        self.random = random
+        ids = IDSource(random)
         self.watch = watch
         self.openClaims = openClaims
         self.options = options

@@ -201,6 +201,8 @@ package enum Effect: Sendable, Equatable {
     case close(run: ULID)
     /// A timeout of the run has passed: cancel it, for this reason.
     case cancel(run: ULID, reason: String)
+    /// The run is over a limit: end it with this error.
+    case fail(run: ULID, AttemptError)
 }
 
 package enum Delivery: Sendable, Equatable {

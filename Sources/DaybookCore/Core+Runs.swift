@@ -18,6 +18,8 @@ extension Core {
                 return .retrying(attempt: next, at: retryAt)
             }
             finish(id, .runFailed(error: error.json), status: .failed, input: input)
+            // Its code may still be loaded, when it did not end by itself.
+            effects.append(.close(run: id))
         case .cancelled(let reason):
             finish(id, .runCancelled(reason: reason), status: .cancelled, input: input)
             effects.append(.close(run: id))

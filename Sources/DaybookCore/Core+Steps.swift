@@ -43,22 +43,26 @@ extension Core {
         return time.now + wait
     }
 
-    private func overflow(_ run: Run, adding bytes: Int) -> String? {
+    private func overflow(_ run: Run, adding bytes: Int) -> AttemptError? {
         if run.stepCount >= limits.stepsPerRunMax {
-            return "The function run exceeded the step limit of \(limits.stepsPerRunMax) steps."
+            return AttemptError(
+                name: "InngestErrFunctionOverflowed",
+                message: "The function run exceeded the step limit of \(limits.stepsPerRunMax) steps.",
+                isRetriable: false)
         }
         if run.stateBytes + bytes > limits.runStateBytesMax {
-            return "The function run exceeded the state size limit of \(limits.runStateBytesMax) bytes."
+            return AttemptError(
+                name: "InngestErrStateOverflowed",
+                message: "The function run exceeded the state size limit of \(limits.runStateBytesMax) bytes.",
+                isRetriable: false)
         }
         return nil
     }
 
-    /// A run that grew over a limit has failed.
-    private func overflowed(_ run: Run, _ problem: String) -> Answer {
-        let error = errorJSON(name: "RunOverflowed", message: problem)
-        finish(run.id, .runFailed(error: error), status: .failed, input: nil)
-        effects.append(.close(run: run.id))
-        return .ended
+    /// A run that grows over a limit fails; what its step did is not recorded.
+    private func overflowed(_ run: Run, _ overflow: AttemptError) -> Answer {
+        effects.append(.fail(run: run.id, overflow))
+        return .stale
     }
 
     // MARK: - Steps that wait
@@ -153,7 +157,7 @@ extension Core {
         let days = limits.waitMax / 86_400_000
         return failAtOnce(
             run, key: key, operation,
-            errorJSON(name: "WaitTooLong", message: "step '\(key)': a \(what) may last at most \(days) days"))
+            errorJSON(name: "InngestErrTimeoutTooLong", message: "step '\(key)': a \(what) may last at most \(days) days"))
     }
 
     /// Whether the step waits already: the code came to it again, after a failure between steps or in a new process.

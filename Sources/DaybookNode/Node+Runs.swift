@@ -93,7 +93,8 @@ extension Node {
             run.isClosing = true
             run.execution?.close(.now)
             if run.execution == nil { forget(run) }
-        case .cancel(let id, let reason): cancel(id, reason: reason) { _ in }
+        case .cancel(let id, let reason): end(id, .cancelled(reason: reason)) { _ in }
+        case .fail(let id, let error): end(id, .threw(error)) { _ in }
         }
     }
 
@@ -262,19 +263,18 @@ extension Node {
         for id in ids where live[id] == nil && !waitingRuns.contains(id) { decide(.park(run: id), at: time) }
     }
 
-    // MARK: - Cancelling
+    // MARK: - Ending from outside
 
-    /// Cancels a run. When somebody listens for its end, the event it was given is read first.
-    func cancel(_ id: ULID, reason: String, reply: @escaping @Sendable (Answer) -> Void) {
+    /// Ends a run that has not ended by itself. When somebody listens for its end, the event it was given is read first.
+    func end(_ id: ULID, _ end: RunEnd, reply: @escaping @Sendable (Answer) -> Void) {
         guard core.needsInput(toEnd: id), live[id]?.execution == nil, let summary = core.summary(of: id) else {
-            let input = live[id]?.input ?? []
-            mailbox.post(.command(.end(run: id, .cancelled(reason: reason), input: input), reply: reply))
+            mailbox.post(.command(.end(run: id, end, input: live[id]?.input ?? []), reply: reply))
             return
         }
         loader.load(
             LoadRequest(journal: journal, summary: summary, upTo: journal.flushedQ) { [mailbox] result in
                 let input = (try? result.get().input) ?? []
-                mailbox.post(.command(.end(run: id, .cancelled(reason: reason), input: input), reply: reply))
+                mailbox.post(.command(.end(run: id, end, input: input), reply: reply))
             })
     }
 }

@@ -64,6 +64,8 @@ extension Node {
         guard !isDraining else { return }
         isDraining = true
         while waitingRuns.popFirst() != nil {}
+        // A result decided now is not handed out any more, so no run may be recorded as waiting.
+        parkable = []
         for run in live.values {
             if let execution = run.execution {
                 execution.close(.afterBodies)
@@ -121,6 +123,11 @@ extension Node {
         }
     }
 
+    /// Looks at the node in the same way, for callers that are not async.
+    package func look(_ look: @escaping @Sendable (Node) -> Void) {
+        mailbox.post(.inspect(look))
+    }
+
     /// Cancels a run.
     /// - Throws: `Refusal.unknownRun` when it has ended or never was.
     package func cancel(_ id: ULID, reason: String) async throws(Refusal) {
@@ -139,7 +146,7 @@ extension Node {
                     reply(.refused(.unknownRun(id)))
                     return
                 }
-                node.cancel(id, reason: reason, reply: reply)
+                node.end(id, .cancelled(reason: reason), reply: reply)
             })
     }
 

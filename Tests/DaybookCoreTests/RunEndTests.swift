@@ -185,11 +185,22 @@ struct RunEndTests {
                 case 3: bench.invoke(run, "x", "app-f")
                 default: bench.handle(.send(run: run, key: "x", events: [bench.event("e")]))
                 }
-            #expect(outcome.answer == .ended)
-            #expect(outcome.kinds == ["run.failed"])
-            #expect(outcome.effects == [.close(run: run)])
-            #expect("\(outcome.lines)".contains("step limit of 3 steps"))
+            expectFailure(bench, run, outcome, "step limit of 3 steps")
         }
+    }
+
+    /// The step is not recorded; the node is to end the run, with the event it was given.
+    private func expectFailure(_ bench: Bench, _ run: ULID, _ outcome: Outcome, _ message: String) {
+        #expect(outcome.answer == .stale)
+        #expect(outcome.kinds == [])
+        guard case .fail(run, let error)? = outcome.effects.first else {
+            Issue.record("the run is not to be failed: \(outcome.effects)")
+            return
+        }
+        #expect(text(error.json).contains(message))
+        let end = bench.fail(run, error)
+        #expect(end.kinds == ["run.failed"])
+        #expect(end.effects == [.close(run: run)])
     }
 
     @Test func `ten thousand steps are allowed`() throws {
@@ -201,7 +212,7 @@ struct RunEndTests {
                 return
             }
         }
-        #expect(bench.endBody(run, "one more", "1").answer == .ended)
+        expectFailure(bench, run, bench.endBody(run, "one more", "1"), "step limit of 10000 steps")
     }
 
     @Test func `an output over the limit fails the step, without retries, and names the limit`() throws {
@@ -226,8 +237,6 @@ struct RunEndTests {
         let run = try bench.startedRun()
         #expect(bench.endBody(run, "a", "12345").answer == .recorded)
         #expect(bench.endBody(run, "b", "12345").answer == .recorded)
-        let outcome = bench.endBody(run, "c", "1")
-        #expect(outcome.answer == .ended)
-        #expect("\(outcome.lines)".contains("state size limit of 10 bytes"))
+        expectFailure(bench, run, bench.endBody(run, "c", "1"), "state size limit of 10 bytes")
     }
 }

@@ -289,6 +289,65 @@ struct GoingColdTests {
     }
 
     @Test
+    func `rule 12: a failure that is recorded while its branch is cancelled is what the branch throws, hot and cold`() {
+        let code: @Sendable (Received<Ping>, Step) async throws -> String = { _, step in
+            try await withThrowingTaskGroup(of: String.self) { group in
+                group.addTask { try await step.run("quick") { "quick" } }
+                group.addTask {
+                    do {
+                        return try await step.run("bad") { throw NonRetriableError("no") }
+                    } catch {
+                        return "\(error)"
+                    }
+                }
+                var ends = ""
+                for try await end in group {
+                    ends += end + ";"
+                    group.cancelAll()
+                }
+                return ends
+            }
+        }
+        let hot = ManualRun(held, code: code)
+        hot.driver.flush(1)
+        hot.go()
+        hot.driver.flush()
+        hot.go()
+        #expect(hot.outcome == #""quick;step 'bad' failed: NonRetriableError: no;""#)
+        #expect(ManualRun(held, memo: hot.driver.memo(), code: code).outcome == hot.outcome)
+    }
+
+    @Test
+    func `rule 12: the same holds when the branch is cancelled on its way back from the body`() {
+        let (cancels, fails) = (ManualGate(), ManualGate())
+        let newestFirst = ManualPool { $0 - 1 }
+        let run = ManualRun(held, retries: 0, pool: newestFirst) { _, step in
+            await withTaskGroup(of: String.self) { group in
+                group.addTask {
+                    do {
+                        return try await step.run("bad") {
+                            await fails.wait()
+                            throw NonRetriableError("no")
+                        }
+                    } catch {
+                        return "\(type(of: error))"
+                    }
+                }
+                await cancels.wait()
+                group.cancelAll()
+                return await group.next() ?? ""
+            }
+        }
+        cancels.open()
+        fails.open()
+        run.go()
+        #expect(run.outcome == nil, "the failure is being recorded")
+        run.driver.flush()
+        run.go()
+        #expect(run.outcome == #""StepError""#)
+    }
+
+    @Test
     func `rule 13: a run that waits for something of its own between steps is not quiet`() {
         let gate = ManualGate()
         let run = ManualRun(held) { _, step in

@@ -34,6 +34,23 @@ struct RetryTests {
     }
 
     @Test
+    func `rule 7: a retry that is due before its call is back from the body is not lost`() {
+        let run = ManualRun { _, step in
+            @Sendable func flaky(_ id: String) async throws -> Int {
+                try await step.run(id) { attempt in
+                    if attempt.number == 1 { throw Broken(code: 1) }
+                    return attempt.number
+                }
+            }
+            async let a = flaky("a")
+            async let b = flaky("b")
+            async let c = flaky("c")
+            return try await [a, b, c]
+        }
+        #expect(run.outcome == "[2,2,2]")
+    }
+
+    @Test
     func `rule 7: a pause survives a restart, due or not`() {
         let code: @Sendable (Received<Ping>, Step) async throws -> Int = { _, step in
             try await step.run("flaky") { $0.number }

@@ -24,8 +24,8 @@ package final class WorkerPool: RunPool, @unchecked Sendable {
         }
     }
 
-    // Read and written only while `lock` is held.
-    private var state: State
+    /// Read and written only while `lock` is held.
+    private let state: UnsafeMutablePointer<State>
     private let lock = PoolLock()
     private let workerMark = ThreadMark()
     private let threadsMin: Int
@@ -49,16 +49,22 @@ package final class WorkerPool: RunPool, @unchecked Sendable {
         precondition(threads >= 1, "a pool needs at least one thread")
         threadsMin = threads
         self.threadsMax = max(threads, threadsMax)
-        state = State(runningMax: threads)
-        state.threads = threads
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(runningMax: threads))
+        state.pointee.threads = threads
         for _ in 0..<threads { startThread { [self] in work() } }
         startThread { [self] in monitor() }
+    }
+
+    deinit {
+        state.deinitialize(count: 1)
+        state.deallocate()
     }
 
     private func withLock<Result>(_ body: (inout State) -> Result) -> Result {
         lock.lock()
         defer { lock.unlock() }
-        return body(&state)
+        return body(&state.pointee)
     }
 
     /// Threads there are now.

@@ -243,11 +243,19 @@ struct CallTable: ~Copyable {
 
     // MARK: - Parking and handing over
 
-    mutating func park(_ ticket: CallTicket, _ continuation: UnsafeContinuation<Resumption, Never>) {
+    /// - Parameter holdsRetries: no body may start.
+    mutating func park(
+        _ ticket: CallTicket, _ continuation: UnsafeContinuation<Resumption, Never>, holdsRetries: Bool
+    ) {
         slots[ticket.slot].continuation = continuation
+        // The next attempt may have come due while the call was on its way here.
+        if !holdsRetries, slots[ticket.slot].retryAttempt > 0 { resume(ticket.slot, with: takeRetry(ticket.slot)) }
     }
 
-    func isInterruptRequested(_ ticket: CallTicket) -> Bool { slots[ticket.slot].isInterruptRequested }
+    /// Whether the call is to give up instead of waiting. A failure that is being recorded is waited for.
+    func isInterrupted(_ ticket: CallTicket) -> Bool {
+        slots[ticket.slot].isInterruptRequested && slots[ticket.slot].state != .busy
+    }
 
     private mutating func resume(_ slot: Int, with resumption: Resumption) {
         slots[slot].continuation.take()?.resume(returning: resumption)

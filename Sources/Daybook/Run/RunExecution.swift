@@ -10,7 +10,7 @@ internal import Synchronization
 /// for to its call; then starts calls that are not recorded; then reports quiet. Recorded results and new ones are
 /// handed over by the same rule, so a run that is started again takes the same course.
 ///
-/// **State.** `shared` is what other threads leave; everything marked *confined* is touched only during a turn.
+/// **State.** `shared` is what other threads leave; `own` is touched only during a turn.
 /// `isOnOwnThread` says whether the caller is in one, and every step call checks it.
 package final class RunExecution: TaskExecutor, @unchecked Sendable {
     package struct Options: Sendable {
@@ -72,14 +72,19 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
     /// for its result anyway, so it needs no turn of its own. Two at once may hide each other, which costs a turn.
     private let hopBackThread = Atomic<UInt>(0)
 
-    // Confined.
-    private var localJobs = RingQueue<UnownedJob>()
-    var calls: CallTable
-    private var stop: Stop?
-    private var isClosingAfterBodies = false
-    private var callsAfterStop = 0
-    private var hasEnded = false
-    private var hasReportedQuiet = false
+    /// What only a turn touches. Behind a pointer, because the checks the compiler adds to a class's own variables
+    /// would be a sixth of what a step costs; `isOnOwnThread` is the check that is needed, once per call.
+    struct Confined: ~Copyable {
+        var jobs = RingQueue<UnownedJob>()
+        var spareDeliveries: [Delivery] = []
+        var calls: CallTable
+        var stop: Stop?
+        var isClosingAfterBodies = false
+        var callsAfterStop = 0
+        var hasEnded = false
+        var hasReportedQuiet = false
+    }
+    private let own: UnsafeMutablePointer<Confined>
 
     /// Why no call is answered any more.
     enum Stop {
@@ -108,8 +113,14 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         logger[metadataKey: "run"] = .string(input.runID)
         logger[metadataKey: "function"] = .string(input.functionID)
         self.logger = logger
-        self.calls = CallTable(memo)
+        self.own = .allocate(capacity: 1)
+        self.own.initialize(to: Confined(calls: CallTable(memo)))
         self.replay = ReplayState(isReplaying: !memo.entries.isEmpty || !memo.openCalls.isEmpty)
+    }
+
+    deinit {
+        own.deinitialize(count: 1)
+        own.deallocate()
     }
 
     var attemptsMax: Int { function.attemptsMax }
@@ -186,7 +197,7 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if isOnOwnThread {
-            localJobs.append(job)
+            own.pointee.jobs.append(job)
             return
         }
         let isHopBack = hopBackThread.load(ordering: .relaxed) == currentThreadID()
@@ -215,8 +226,8 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         turnThread.store(currentThreadID(), ordering: .relaxed)
         let executor = asUnownedTaskExecutor()
         while true {
-            while let job = localJobs.popFirst() {
-                hasReportedQuiet = false
+            while let job = own.pointee.jobs.popFirst() {
+                own.pointee.hasReportedQuiet = false
                 job.runSynchronously(on: executor)
             }
             switch lookAround() {
@@ -233,16 +244,18 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
     /// With no job left: takes what others left, else says what the run itself can do next.
     private func lookAround() -> Next {
         let canMove = canMoveConfined
-        let isQuiet = !canMove && isWaiting && !hasReportedQuiet
-        let awaitsHopBack = !canMove && calls.hasReady
-        var deliveries: [Delivery] = []
+        let isQuiet = !canMove && isWaiting && !own.pointee.hasReportedQuiet
+        let awaitsHopBack = !canMove && own.pointee.calls.hasReady
+        // Two arrays change places for ever, so that a delivery allocates nothing.
+        var deliveries = own.pointee.spareDeliveries
+        own.pointee.spareDeliveries = []
         var interrupts: [CallTicket] = []
         var closing: CloseMode?
         let next = shared.withLock { shared -> Next in
             if !shared.jobs.isEmpty || !shared.deliveries.isEmpty || !shared.interrupts.isEmpty
                 || shared.isClosingNew
             {
-                while let job = shared.jobs.popFirst() { localJobs.append(job) }
+                while let job = shared.jobs.popFirst() { own.pointee.jobs.append(job) }
                 swap(&deliveries, &shared.deliveries)
                 swap(&interrupts, &shared.interrupts)
                 if shared.isClosingNew { closing = shared.closing }
@@ -258,6 +271,7 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
                 shared.isQuiet = true
                 return .reportQuiet
             }
+            swap(&deliveries, &own.pointee.spareDeliveries)
             turnThread.store(0, ordering: .relaxed)
             shared.awaitsHopBack = awaitsHopBack
             shared.phase = .idle
@@ -265,16 +279,23 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         }
         switch next {
         case .again:
-            hasReportedQuiet = false
+            own.pointee.hasReportedQuiet = false
             if let closing { takeClosing(closing) }
-            for ticket in interrupts { calls.interrupt(ticket) }
-            guard stop == nil else { break }
-            for delivery in deliveries {
-                calls.take(delivery.key, delivery.result, holdsRetries: isClosingAfterBodies)
+            for ticket in interrupts { own.pointee.calls.interrupt(ticket) }
+            if own.pointee.stop == nil {
+                for delivery in deliveries {
+                    own.pointee.calls.take(
+                        delivery.key, delivery.result, holdsRetries: own.pointee.isClosingAfterBodies)
+                }
             }
-        case .reportQuiet: hasReportedQuiet = true
-        case .moveConfined, .pause: break
+        case .reportQuiet: own.pointee.hasReportedQuiet = true
+        case .moveConfined: break
+        case .pause:
+            // Another thread may be in the next turn by now: nothing confined is touched any more.
+            return next
         }
+        deliveries.removeAll(keepingCapacity: true)
+        own.pointee.spareDeliveries = deliveries
         return next
     }
 }
@@ -283,15 +304,15 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
 
 extension RunExecution {
     private func takeClosing(_ mode: CloseMode) {
-        if case .closed = stop { return }
+        if case .closed = own.pointee.stop { return }
         switch mode {
-        case .afterBodies: isClosingAfterBodies = true
+        case .afterBodies: own.pointee.isClosingAfterBodies = true
         case .now, .ifQuiet: closeNow()
         }
     }
 
     private func closeNow() {
-        stop = .closed
+        own.pointee.stop = .closed
         cancelTask()
     }
 
@@ -306,33 +327,34 @@ extension RunExecution {
     }
 
     private var canMoveConfined: Bool {
-        if stop != nil { return calls.hasParked }
-        if isClosingAfterBodies { return calls.busyCount == 0 }
-        return calls.canHandOver || calls.canBeginDeferred
+        if own.pointee.stop != nil { return own.pointee.calls.hasParked }
+        if own.pointee.isClosingAfterBodies { return own.pointee.calls.busyCount == 0 }
+        return own.pointee.calls.canHandOver || own.pointee.calls.canBeginDeferred
     }
 
     private var isWaiting: Bool {
-        stop == nil && !isClosingAfterBodies && calls.openCount > 0 && calls.busyCount == 0 && !calls.hasReady
+        own.pointee.stop == nil && !own.pointee.isClosingAfterBodies && own.pointee.calls.openCount > 0
+            && own.pointee.calls.busyCount == 0 && !own.pointee.calls.hasReady
     }
 
     /// One step of rule 2, with no job queued.
     private func moveConfined() {
-        hasReportedQuiet = false
-        if stop != nil {
-            calls.resumeNextParked(with: .stopped)
-        } else if isClosingAfterBodies {
+        own.pointee.hasReportedQuiet = false
+        if own.pointee.stop != nil {
+            own.pointee.calls.resumeNextParked(with: .stopped)
+        } else if own.pointee.isClosingAfterBodies {
             closeNow()
-        } else if calls.canHandOver {
-            calls.handOver()
+        } else if own.pointee.calls.canHandOver {
+            own.pointee.calls.handOver()
             noteReplayEnd()
         } else {
-            calls.beginNextDeferred()
+            own.pointee.calls.beginNextDeferred()
             replay.isReplaying.store(false, ordering: .relaxed)
         }
     }
 
     private func noteReplayEnd() {
-        if calls.replayRemaining == 0, isReplaying { replay.isReplaying.store(false, ordering: .relaxed) }
+        if own.pointee.calls.replayRemaining == 0, isReplaying { replay.isReplaying.store(false, ordering: .relaxed) }
     }
 
     // MARK: - The code
@@ -348,23 +370,23 @@ extension RunExecution {
     }
 
     private func end(_ outcome: RunOutcome) {
-        guard !hasEnded else { return }
-        hasEnded = true
+        guard !own.pointee.hasEnded else { return }
+        own.pointee.hasEnded = true
         // Code that held its thread learnt of the closing by its cancelled task, before the turn did.
-        if stop == nil, shared.withLock({ $0.closing == .now }) { stop = .closed }
-        switch stop {
+        if own.pointee.stop == nil, shared.withLock({ $0.closing == .now }) { own.pointee.stop = .closed }
+        switch own.pointee.stop {
         case .closed: driver.didEnd(self, .closed)
         case .fault(_, let fault): driver.didEnd(self, fault)
         case nil:
             // Whatever still holds the step finds a closed door.
-            stop = .closed
+            own.pointee.stop = .closed
             driver.didEnd(self, outcome)
         }
     }
 
     /// The run's code cannot go on: no call is answered from here on, whatever the code catches.
     private func fail(_ error: any Error, _ outcome: RunOutcome? = nil) -> any Error {
-        if stop == nil { stop = .fault(error, outcome ?? .threw(ErrorFacts(error))) }
+        if own.pointee.stop == nil { own.pointee.stop = .fault(error, outcome ?? .threw(ErrorFacts(error))) }
         return error
     }
 
@@ -380,27 +402,27 @@ extension RunExecution {
 
     /// Checks a call and gives it its key. Throws what the caller is to throw; nil when the caller is never to go on.
     private func begin(_ id: String, on actor: (any Actor)?) throws -> CallTicket? {
-        guard isOnOwnThread, actor == nil, !hasEnded else {
+        guard isOnOwnThread, actor == nil, !own.pointee.hasEnded else {
             throw StepMisuseError(
                 "step '\(id)' was called outside its function's own code: inside another step's body, from a Task "
                     + "{ … }, from code that belongs to an actor, or after the function returned. Call steps in the "
                     + "function itself, its async lets and its task groups.")
         }
-        if let stop {
-            callsAfterStop += 1
-            if callsAfterStop > Self.callsAfterStopMax { return nil }
+        if let stop = own.pointee.stop {
+            own.pointee.callsAfterStop += 1
+            if own.pointee.callsAfterStop > Self.callsAfterStopMax { return nil }
             throw stop.error
         }
         if Task.isCancelled { throw CancellationError() }
         try checkStepID(id)
-        guard calls.begunCount < options.stepsMax else {
+        guard own.pointee.calls.begunCount < options.stepsMax else {
             throw fail(
                 ErrorFacts(
                     name: "StepLimitError",
                     message: "the run exceeded the limit of \(options.stepsMax) steps, at step '\(id)'",
                     isRetriable: false))
         }
-        return calls.begin(id)
+        return own.pointee.calls.begin(id)
     }
 
     /// A loop that swallows every error would keep a thread for ever. It is left where it is, with its memory.
@@ -427,18 +449,22 @@ extension RunExecution {
 
     /// Waits for what comes of a call. A result that is next in order comes without a suspension (rule 3).
     private nonisolated(nonsending) func park(_ ticket: CallTicket) async -> Resumption {
-        if stop != nil { return .stopped }
-        if localJobs.isEmpty, !isClosingAfterBodies, let resumption = calls.takeIfNext(ticket) {
+        if own.pointee.stop != nil { return .stopped }
+        if own.pointee.jobs.isEmpty, !own.pointee.isClosingAfterBodies,
+            let resumption = own.pointee.calls.takeIfNext(ticket)
+        {
             noteReplayEnd()
             return resumption
         }
-        return await withUnsafeContinuation { calls.park(ticket, $0) }
+        return await withUnsafeContinuation {
+            own.pointee.calls.park(ticket, $0, holdsRetries: own.pointee.isClosingAfterBodies)
+        }
     }
 
     /// The same, and gives up at once when the branch is cancelled by the run's own code (rule 12).
     private nonisolated(nonsending) func parkInterruptibly(_ ticket: CallTicket) async -> Resumption {
         await withTaskCancellationHandler {
-            calls.isInterruptRequested(ticket) ? .interrupted : await park(ticket)
+            own.pointee.calls.isInterrupted(ticket) ? .interrupted : await park(ticket)
         } onCancel: {
             interrupt(ticket)
         }
@@ -447,7 +473,7 @@ extension RunExecution {
     private func interrupt(_ ticket: CallTicket) {
         if isOnOwnThread {
             // A stopped run unwinds its calls one by one.
-            if stop == nil { calls.interrupt(ticket) }
+            if own.pointee.stop == nil { own.pointee.calls.interrupt(ticket) }
             return
         }
         let submits = shared.withLock { shared -> Bool in
@@ -461,8 +487,8 @@ extension RunExecution {
 
     /// The error for a call whose wait ended without a result.
     private func endWithoutResult(_ resumption: Resumption, _ ticket: CallTicket) -> any Error {
-        if let stop { return stop.error }
-        if calls.abandon(ticket) { driver.didAbandon(calls.key(ticket), of: self) }
+        if let stop = own.pointee.stop { return stop.error }
+        if own.pointee.calls.abandon(ticket) { driver.didAbandon(own.pointee.calls.key(ticket), of: self) }
         return CancellationError()
     }
 
@@ -471,10 +497,10 @@ extension RunExecution {
         _ id: String, interruptible: Bool, _ operation: () -> StepOperation
     ) async throws -> CallResult {
         guard let ticket = try begin(id, on: #isolation) else { throw await leaveForEver() }
-        defer { calls.release(ticket) }
-        let key = calls.key(ticket)
-        let start = calls.start(
-            ticket, as: interruptible ? .wait : .send, defersNew: isReplaying || isClosingAfterBodies)
+        defer { own.pointee.calls.release(ticket) }
+        let key = own.pointee.calls.key(ticket)
+        let start = own.pointee.calls.start(
+            ticket, as: interruptible ? .wait : .send, defersNew: isReplaying || own.pointee.isClosingAfterBodies)
         noteReplayEnd()
         switch start {
         case .recorded, .open: break
@@ -485,7 +511,7 @@ extension RunExecution {
                 let resumption = await parkInterruptibly(ticket)
                 guard case .begin = resumption else { throw endWithoutResult(resumption, ticket) }
             }
-            calls.willOpen(ticket, isBusy: !interruptible)
+            own.pointee.calls.willOpen(ticket, isBusy: !interruptible)
             driver.open(StepCall(key: key, operation: operation()), of: self)
         case .retryPause: preconditionFailure("only bodies have attempts")
         }
@@ -499,10 +525,11 @@ extension RunExecution {
         _ id: String, _ coding: Coding.Type, _ body: nonisolated(nonsending) (Attempt) async throws -> Coding.Value
     ) async throws -> Coding.Value {
         guard let ticket = try begin(id, on: #isolation) else { throw await leaveForEver() }
-        defer { calls.release(ticket) }
-        let key = calls.key(ticket)
+        defer { own.pointee.calls.release(ticket) }
+        let key = own.pointee.calls.key(ticket)
         var attempt = 1
-        let start = calls.start(ticket, as: .body, defersNew: isReplaying || isClosingAfterBodies)
+        let start = own.pointee.calls.start(
+            ticket, as: .body, defersNew: isReplaying || own.pointee.isClosingAfterBodies)
         noteReplayEnd()
         switch start {
         case .recorded:
@@ -525,7 +552,7 @@ extension RunExecution {
         }
         while true {
             if Task.isCancelled { throw endWithoutResult(.interrupted, ticket) }
-            calls.willRunBody(ticket)
+            own.pointee.calls.willRunBody(ticket)
             let end = await withTaskExecutorPreference(pool) {
                 await perform(key, attempt, coding, body)
             }
@@ -539,8 +566,8 @@ extension RunExecution {
             case .failed:
                 resumption = await parkInterruptibly(ticket)
             case .cancelled:
-                calls.didCancelBody(ticket)
-                throw stop?.error ?? CancellationError()
+                own.pointee.calls.didCancelBody(ticket)
+                throw own.pointee.stop?.error ?? CancellationError()
             }
             guard case .retry(let nextAttempt) = resumption else {
                 return try value(resumption, of: ticket, key, coding)

@@ -43,7 +43,8 @@ package final class Node: @unchecked Sendable {
     var parkable: [ULID] = []
     /// Nothing new is started; set once.
     var isDraining = false
-    var isPaused = false
+    private var isPaused = false
+    private var pressure = Pressure.normal
     private var taken: [Submission] = []
     private var takenIndex = 0
     private var releases: [Release] = []
@@ -213,6 +214,12 @@ package final class Node: @unchecked Sendable {
     /// - Returns: whether there may be more to do at once.
     package func step() -> Bool {
         guard !hasFailed else { return false }
+        pressure = journal.keeper.pressure
+        guard pressure != .paused else { return stepWithoutRoom() }
+        if isPaused {
+            isPaused = false
+            logger.notice("there is room for the journal again: work goes on")
+        }
         let time = clock.read()
         if time.wall < lastWall + -60_000 {
             logger.warning(
@@ -243,6 +250,26 @@ package final class Node: @unchecked Sendable {
         sweep()
         continueSnapshot()
         return hasMore || !parkable.isEmpty
+    }
+
+    /// There is no room for a single record more. Results are held back, looking at the state still works, and new work is
+    /// refused; the process stays up.
+    private func stepWithoutRoom() -> Bool {
+        if !isPaused {
+            isPaused = true
+            logger.error("the disk is full: work stands still until there is room for the journal; free some space")
+        }
+        var new: [Submission] = []
+        mailbox.take(into: &new)
+        for submission in new {
+            switch submission {
+            case .inspect(let look): look(self)
+            case .command(let command, let reply):
+                if let refusal = refusal(of: command) { reply(.refused(refusal)) } else { taken.append(submission) }
+            default: taken.append(submission)
+            }
+        }
+        return false
     }
 
     /// Whether a further `step` would find something to do, timers aside. Writer.
@@ -285,7 +312,7 @@ package final class Node: @unchecked Sendable {
             releases.append(.end(run, outcome, end(run, outcome, at: time)))
         case .loaded(let run, let loaded): releases.append(.loaded(run, loaded))
         case .command(let command, let reply):
-            if isDraining || journal.keeper.pressure != .normal, let refusal = refusal(of: command) {
+            if isDraining || pressure != .normal, let refusal = refusal(of: command) {
                 releases.append(.reply(reply, .refused(refusal)))
                 return
             }

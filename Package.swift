@@ -101,10 +101,16 @@ let package = Package(
             name: "DaybookJournalTests",
             dependencies: ["DaybookFakes", "DaybookJournal", "DaybookSystem", "DaybookValues"],
             swiftSettings: settings),
+        // What a job library is: plain Swift 6, and Daybook alone.
+        .target(
+            name: "DaybookPlainModule", dependencies: ["Daybook"], path: "Tests/DaybookTests/PlainModule",
+            swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
         .testTarget(
             name: "DaybookTests",
-            dependencies: ["Daybook", "DaybookValues", .product(name: "Logging", package: "swift-log")],
-            swiftSettings: settings),
+            dependencies: [
+                "Daybook", "DaybookPlainModule", "DaybookValues", .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["PlainModule"], swiftSettings: settings),
         .testTarget(
             name: "DaybookNodeTests",
             dependencies: [

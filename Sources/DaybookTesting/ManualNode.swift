@@ -100,12 +100,11 @@ package final class ManualNode {
         }
     }
 
-    /// Moves the clock, and lets everything happen at the instant it is due.
-    /// - Parameter waits: how long to let bodies wait for something outside, each time.
+    /// Moves the clock, and lets everything happen at the instant it is due. Stops where the disk fails.
     package func advance(milliseconds: Int64) {
         let end = clock.nowNanoseconds + UInt64(milliseconds) * 1_000_000
         _ = settle()
-        while clock.nowNanoseconds < end {
+        while clock.nowNanoseconds < end, !node.hasFailed {
             clock.advance(milliseconds: nextHop(to: end))
             _ = settle()
         }

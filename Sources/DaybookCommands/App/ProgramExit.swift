@@ -21,6 +21,8 @@ enum FailureCode: Int32, Sendable {
     case unavailable = 4
     case damaged = 5
     case storageFull = 6
+    /// What was written on the command line makes no sense.
+    case usage = 64
 }
 
 /// Why a command failed, in words for the person who gave it.

@@ -20,8 +20,10 @@ struct DataOptions: ParsableArguments {
         completion: .directory)
     var given: String?
 
+    static var fallback: String { environment("DAYBOOK_DATA") ?? "./var" }
+
     var directory: String {
-        var path = given ?? environment("DAYBOOK_DATA") ?? "./var"
+        var path = given ?? Self.fallback
         while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
         return path
     }

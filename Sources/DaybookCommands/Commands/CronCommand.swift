@@ -55,10 +55,11 @@ struct NextCommand<App: DaybookApp>: AsyncParsableCommand {
         do throws(CronError) {
             schedule = try CronSchedule(expression)
         } catch {
-            throw ValidationError("cron '\(expression)': \(error)")
+            throw CommandFailure(.usage, "cron '\(expression)': \(error)")
         }
         if let tz, let named = schedule.zoneName, named != tz {
-            throw ValidationError("the schedule names the zone \(named) and --tz the zone \(tz); give one of them")
+            throw CommandFailure(
+                .usage, "the schedule names the zone \(named) and --tz the zone \(tz); give one of them")
         }
         let zone: ZoneRules
         do throws(ZoneLookupError) {
@@ -67,7 +68,7 @@ struct NextCommand<App: DaybookApp>: AsyncParsableCommand {
                     try lookUpZone(name, in: SystemZoneFiles())
                 } ?? .utc
         } catch {
-            throw ValidationError("\(error)")
+            throw CommandFailure(.usage, "\(error)")
         }
         var last = from?.timestamp ?? SystemWallClock().now
         for _ in 0..<count {

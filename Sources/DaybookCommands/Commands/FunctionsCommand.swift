@@ -47,7 +47,7 @@ struct FunctionsCommand<App: DaybookApp>: AsyncParsableCommand {
 /// What the last server registered in the data directory; without one, what this program would register.
 func storedFunctions(of type: (some DaybookApp).Type, _ data: DataOptions) async throws -> [FunctionSummary] {
     if data.hasJournal { return try data.openStopped().functions }
-    let app = try await makeApp(type)
+    let app = try await makeApp(type, data)
     let functions = try registered(app)
     // A core of its own, told what a server would tell: it knows the next ticks too.
     let core = Core()
@@ -57,9 +57,9 @@ func storedFunctions(of type: (some DaybookApp).Type, _ data: DataOptions) async
     return core.functionSummaries
 }
 
-func makeApp<App: DaybookApp>(_ type: App.Type) async throws -> App {
+func makeApp<App: DaybookApp>(_ type: App.Type, _ data: DataOptions) async throws -> App {
     do {
-        return try await App()
+        return try await DataDirectory.$chosen.withValue(data.directory) { try await App() }
     } catch {
         throw CommandFailure("\(App.id) could not be set up: \(error)")
     }

@@ -83,9 +83,11 @@ struct SendCommand: AsyncParsableCommand {
         do throws(JSONError) {
             try JSONText.check(text)
         } catch {
-            throw ValidationError("the event's JSON is wrong: \(error)")
+            throw CommandFailure(.usage, "the event's JSON is wrong: \(error). Nothing was sent.")
         }
-        guard let view = JSONView(text) else { throw ValidationError("the event's JSON is empty") }
+        guard let view = JSONView(text) else {
+            throw CommandFailure(.usage, "the event's JSON is empty. Nothing was sent.")
+        }
         var views: [JSONView] = []
         if name == nil, view.kind == .array {
             view.forEachElement { element in
@@ -95,8 +97,10 @@ struct SendCommand: AsyncParsableCommand {
         } else {
             views = [view]
         }
-        if views.count > 1, id != nil { throw ValidationError("--id is for a single event; \(views.count) were given") }
-        guard !views.isEmpty else { throw ValidationError("there is no event in the input") }
+        if views.count > 1, id != nil {
+            throw CommandFailure(.usage, "--id is for a single event; \(views.count) were given")
+        }
+        guard !views.isEmpty else { throw CommandFailure(.usage, "there is no event in the input") }
         return try views.enumerated().map { position, view in
             let event = Outgoing(name: name, view, id: id, timestamp: ts.flatMap(timestamp))
             do throws(EventError) {
@@ -127,8 +131,13 @@ struct SendCommand: AsyncParsableCommand {
         do throws(FileError) {
             let disk = try RealDisk(root: data.directory)
             try disk.makeDirectory("inbox")
-            // A name that ends in .tmp is left alone by servers until it is renamed.
-            try disk.replace(path, with: body)
+            do throws(FileError) {
+                // A name that ends in .tmp is left alone by servers until it is renamed.
+                try disk.replace(path, with: body)
+            } catch {
+                try? disk.unlink(path + ".tmp")
+                throw error
+            }
         } catch {
             throw CommandFailure(error, directory: data.directory)
         }

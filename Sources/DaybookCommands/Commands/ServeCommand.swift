@@ -45,7 +45,7 @@ struct HostArguments: ParsableArguments {
             bar.end()
             throw error
         }
-        let app = try await makeApp(type)
+        let app = try await makeApp(type, data)
         let served = ServedApp(
             host: host, functions: try registered(app), printsRecords: isDev && log.logFormat == .text, logger: logger)
         var quiet = logger

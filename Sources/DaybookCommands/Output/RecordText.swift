@@ -12,7 +12,8 @@ func recordText(_ line: [UInt8], hasColours: Bool) -> String? {
     let stream = record.text("s")
     // The end of an id tells runs of the same moment apart.
     let run = stream.hasPrefix("run/") ? String(stream.suffix(6)) : ""
-    let text = "\(clock)  \(padded(run, 6))  \(padded(kind, 19))\(factsText(kind, record))"
+    var text = "\(clock)  \(padded(run, 6))  \(padded(kind, 19))\(factsText(kind, record))"
+    while text.last == " " { text.removeLast() }
     guard hasColours, let colour = colour(kind) else { return text }
     return "\u{1B}[\(colour)m\(text)\u{1B}[0m"
 }

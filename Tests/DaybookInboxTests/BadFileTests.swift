@@ -2,6 +2,7 @@ import DaybookCore
 import DaybookFakes
 import DaybookInbox
 import DaybookSystem
+import DaybookValues
 import Testing
 
 /// Everything that is dropped and is not an event is refused with a reason, whole, and stops nothing else.
@@ -190,6 +191,19 @@ struct BadFileTests {
         #expect(world.text("inbox/rejected/a-2.json") == "{bad 1")
         #expect(Set(kept.map { world.text($0) }).count == 25)
         #expect(kept.allSatisfy { world.text($0 + ".reason.txt") != nil })
+    }
+
+    @Test
+    func `files of one name that are refused together are kept apart`() {
+        let world = InboxWorld(opensAtOnce: false)
+        for n in 0..<3 {
+            let id = ULID(high: 1, low: UInt64(n))
+            world.put("inbox/.claimed/\(id.text)-a.json", Array("{bad \(n)".utf8))
+        }
+        world.settle()
+        let kept = ["a.json", "a-2.json", "a-3.json"].map { world.text("inbox/rejected/" + $0) }
+        #expect(kept == ["{bad 0", "{bad 1", "{bad 2"])
+        #expect(world.paths.count == 6)
     }
 
     @Test

@@ -18,6 +18,7 @@ struct CrashTests {
         world.drop("bad.json", #"{"name":"a/b","#)
     }
 
+    private static let rejected = "inbox/rejected/bad.json"
     private static let expected = [0, 1, 1] + Array(2..<14)
 
     private static func makeWorld(_ seed: UInt64) -> InboxWorld {
@@ -38,12 +39,13 @@ struct CrashTests {
         case .worstPowerLoss: world.disk.powerLossOfAllUnflushed()
         }
         world.clock.advance(milliseconds: 3_000)
+        let paths = world.paths
+        if paths.contains(rejected) { #expect(paths.contains(rejected + ".reason.txt"), "\(death)") }
     }
 
     private static func check(_ world: InboxWorld, _ what: String) {
         #expect(world.accepted.sorted() == expected, "\(what)")
         #expect(world.journal.claims == [], "\(what)")
-        let rejected = "inbox/rejected/bad.json"
         #expect(world.paths == [rejected, rejected + ".reason.txt"], "\(what)")
         #expect(world.failures.all == [], "\(what)")
     }
@@ -71,6 +73,43 @@ struct CrashTests {
             end += 1
         }
         #expect(end > 100)
+    }
+
+    @Test(arguments: [Death.powerLoss, .worstPowerLoss])
+    func `a kill and then a loss of power, at any two moments, leave every event accepted exactly once`(second: Death) {
+        func makeWorld() -> InboxWorld {
+            let world = InboxWorld(opensAtOnce: false)
+            world.drop("one.json", event(0))
+            world.drop("bad.json", "{")
+            world.clock.advance(milliseconds: 3_000)
+            return world
+        }
+        var end = 0
+        while true {
+            var secondEnd = 0
+            while true {
+                let random = SeededRandom(seed: UInt64(end * 1_000 + secondEnd))
+                let world = makeWorld()
+                world.tap.doom.end(after: end)
+                world.settle()
+                guard world.tap.doom.isDead else { break }
+                Self.die(.kill, world, random)
+                world.start(seed: 2)
+                world.tap.doom.end(after: secondEnd)
+                world.settle()
+                guard world.tap.doom.isDead else { break }
+                Self.die(second, world, random)
+                world.start(seed: 3)
+                world.settle()
+                #expect(world.accepted == [0], "kill after \(end), \(second) after \(secondEnd)")
+                #expect(world.journal.claims == [])
+                #expect(world.paths == [Self.rejected, Self.rejected + ".reason.txt"])
+                secondEnd += 1
+            }
+            guard secondEnd > 0 else { break }
+            end += 1
+        }
+        #expect(end > 40)
     }
 
     @Test

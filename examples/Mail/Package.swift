@@ -16,6 +16,7 @@ let package = Package(
     name: "mail",
     platforms: [.macOS(.v15)],
     products: [
+        .executable(name: "mail-jobs", targets: ["MailApp"]),
         .library(name: "MailJobs", targets: ["MailJobs"]),
         .library(name: "MailServices", targets: ["MailServices"]),
     ],
@@ -28,6 +29,13 @@ let package = Package(
         .target(name: "MailServices", dependencies: ["CCurl"], swiftSettings: settings),
         .target(
             name: "MailJobs", dependencies: ["MailServices", .product(name: "Daybook", package: "daybook")],
+            swiftSettings: plainSettings),
+        .executableTarget(
+            name: "MailApp",
+            dependencies: [
+                "MailJobs", "MailServices", .product(name: "Daybook", package: "daybook"),
+                .product(name: "DaybookCommands", package: "daybook"),
+            ],
             swiftSettings: plainSettings),
         .testTarget(name: "MailServicesTests", dependencies: ["MailServices"], swiftSettings: settings),
         .testTarget(

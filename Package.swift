@@ -118,6 +118,23 @@ let package = Package(
                 "DaybookTesting", "DaybookValues", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        .testTarget(name: "DaybookTestingTests", dependencies: ["Daybook", "DaybookTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "DaybookServerTests",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookServer", "DaybookSystem",
+                "DaybookValues", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DaybookCommandsTests",
+            dependencies: [
+                "Daybook", "DaybookCLI", "DaybookCommands", "DaybookJournal", "DaybookNode", "DaybookSystem",
+                "DaybookValues", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "DaybookInboxTests",
             dependencies: [

@@ -148,7 +148,7 @@ package final class API: Sendable {
     }
 
     private func run(_ text: String) async throws -> Response {
-        let detail = try await read { (model) throws(ReadError) in try model.detail(of: model.resolve(text)) }
+        let detail = try await read(text) { (model) throws(ReadError) in try model.detail(of: model.resolve(text)) }
         var json: [UInt8] = []
         json.append(json: #"{"data":"#)
         detail.append(to: &json)
@@ -157,7 +157,7 @@ package final class API: Sendable {
     }
 
     private func cancel(_ text: String) async throws -> Response {
-        let id = try await read { (model) throws(ReadError) in try model.resolve(text) }
+        let id = try await read(text) { (model) throws(ReadError) in try model.resolve(text) }
         var isCancelled = true
         do throws(Refusal) {
             try await node.cancel(id, reason: "somebody asked for it")
@@ -167,7 +167,7 @@ package final class API: Sendable {
         } catch {
             throw APIError(error)
         }
-        let detail = try await read { (model) throws(ReadError) in try model.detail(of: id) }
+        let detail = try await read(id.text) { (model) throws(ReadError) in try model.detail(of: id) }
         var json: [UInt8] = []
         json.append(json: #"{"id":"#)
         json.append(jsonString: id.text)
@@ -185,7 +185,7 @@ package final class API: Sendable {
             throw APIError(.badRequest, #""from" must be the id of a step"#)
         }
         let step = from?.string
-        let command = try await read { (model) throws(ReadError) in
+        let command = try await read(text) { (model) throws(ReadError) in
             try model.retryCommand(of: model.resolve(text), from: step)
         }
         guard case .queued(let run) = try await submit(command) else {
@@ -201,11 +201,14 @@ package final class API: Sendable {
     // MARK: - Seams
 
     /// Looks at runs on a thread that may block.
+    /// - Parameter run: the id, or the part of one, that is looked for; nil for all runs.
     private func read<Value: Sendable>(
-        _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
+        _ run: String? = nil, _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
     ) async throws -> Value {
         let node = node
-        let unfinished = await node.inspect { $0.runSummaries }
+        // A run of which the whole id is known is read from its own records.
+        let isKnown = run.map { ULID($0) != nil } ?? false
+        let unfinished = isKnown ? [] : await node.inspect { $0.runSummaries }
         let result = try await NIOThreadPool.singleton.runIfActive { () -> Result<Value, ReadError> in
             do throws(ReadError) {
                 return .success(try look(try node.readModel(unfinished: unfinished)))

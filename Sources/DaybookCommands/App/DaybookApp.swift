@@ -13,7 +13,7 @@ public import ServiceLifecycle
 /// }
 /// ```
 public protocol DaybookApp: Sendable {
-    /// The app's id: 1…100 letters, digits, `-`, `_` or `.`. It stands before the ids of all its functions
+    /// The app's id: 1…100 ASCII letters, digits, `-`, `_` or `.`. It stands before the ids of all its functions
     /// (`shop-send-invoice`) and is the program's name in messages. Changing it makes every function a new one.
     static var id: String { get }
 
@@ -25,8 +25,8 @@ public protocol DaybookApp: Sendable {
     /// The functions to serve. Asked once, after `init`.
     var functions: [any FunctionDefinition] { get }
 
-    /// What else runs while the server does, such as an HTTP server of the program's own. They start before the first
-    /// function runs and are shut down after the last one has ended. The default is none.
+    /// What else runs while the server does, such as an HTTP server of the program's own. They are started first, and
+    /// shut down once no function runs any more. The default is none.
     var services: [any Service] { get }
 
     /// Commands of the program's own, beside Daybook's. The default is none.

@@ -77,25 +77,32 @@ struct ServerClient: Sendable {
     /// - Returns: false when no server runs.
     func stream(_ path: String, _ body: @Sendable ([UInt8]) -> Void) async throws -> Bool {
         guard let channel = try await connect() else { return false }
-        try await channel.executeThenClose { inbound, outbound in
-            try await Self.send(.get, path, nil, to: outbound)
-            var line: [UInt8] = []
-            for try await part in inbound {
-                switch part {
-                case .head(let head):
-                    guard head.status == .ok else { throw Self.failure(Int(head.status.code), nil) }
-                case .body(let bytes):
-                    for byte in bytes.readableBytesView {
-                        if byte == UInt8(ascii: "\n") {
-                            if !line.isEmpty { body(line) }
-                            line.removeAll(keepingCapacity: true)
-                        } else {
-                            line.append(byte)
+        do {
+            try await channel.executeThenClose { inbound, outbound in
+                try await Self.send(.get, path, nil, to: outbound)
+                var line: [UInt8] = []
+                for try await part in inbound {
+                    switch part {
+                    case .head(let head):
+                        guard head.status == .ok else { throw Self.failure(Int(head.status.code), nil) }
+                    case .body(let bytes):
+                        for byte in bytes.readableBytesView {
+                            if byte == UInt8(ascii: "\n") {
+                                if !line.isEmpty { body(line) }
+                                line.removeAll(keepingCapacity: true)
+                            } else {
+                                line.append(byte)
+                            }
                         }
+                    case .end: return
                     }
-                case .end: return
                 }
+                throw CommandFailure(.unavailable, "the server went away without a word; it was killed, or it crashed")
             }
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(.unavailable, "the server went away: \(error)")
         }
         return true
     }

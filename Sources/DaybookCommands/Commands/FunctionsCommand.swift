@@ -1,4 +1,5 @@
 import ArgumentParser
+import Daybook
 import DaybookCore
 import DaybookNode
 import DaybookSystem
@@ -67,10 +68,28 @@ func makeApp<App: DaybookApp>(_ type: App.Type, _ data: DataOptions) async throw
 
 func registered<App: DaybookApp>(_ app: App) throws(CommandFailure) -> AppFunctions {
     do throws(RegistrationError) {
-        return try AppFunctions(app: App.id, functions: app.functions)
+        return try appFunctions(App.id, app.functions)
     } catch {
         throw CommandFailure("\(error). Nothing was started.")
     }
+}
+
+/// The functions with the app's id before theirs.
+func appFunctions(
+    _ id: String, _ functions: [any FunctionDefinition]
+) throws(RegistrationError) -> AppFunctions {
+    let isPlain = id.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+            true
+        default: false
+        }
+    }
+    guard isPlain, (1...100).contains(id.utf8.count) else {
+        throw RegistrationError("the app's id must be 1 to 100 letters, digits, '-', '_' or '.', not '\(id)'")
+    }
+    return try AppFunctions(app: id, functions: functions)
 }
 
 extension DataOptions {

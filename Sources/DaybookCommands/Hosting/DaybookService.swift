@@ -56,7 +56,7 @@ public struct DaybookService: Service {
     /// - Throws: `Failure` when the data directory cannot be opened or a function is refused.
     public func run() async throws {
         do {
-            let functions = try AppFunctions(app: id, functions: functions)
+            let functions = try appFunctions(id, functions)
             var host = HostOptions(directory: options.dataDirectory)
             host.drain = milliseconds(options.drain)
             host.retryInterval = options.retryInterval.map(milliseconds)

@@ -111,15 +111,17 @@ struct NodeHost: Sendable {
             api: API(node: node, identity: identity, clock: clock), directory: directory, logger: logger,
             onReady: onReady)
         let result: Result<Void, any Error>
+        var drain = options.drain
         do {
             result = .success(try await server.run())
         } catch {
             result = .failure(error)
+            drain = 0
         }
-        logger.info("stopping", metadata: ["drain": "\(durationText(microseconds: options.drain * 1_000))"])
+        logger.info("stopping", metadata: ["drain": "\(durationText(microseconds: drain * 1_000))"])
         ServiceManager.notify("STOPPING=1")
         inbox.stop()
-        await node.stop(drain: options.drain)
+        await node.stop(drain: drain)
         pool.stop()
         logger.info("stopped")
         try result.get()

@@ -114,6 +114,7 @@ private final class Host {
         case .run(let id, _), .deliver(let id, _, _): try load(id)
         case .close(let id): marks.removeAll { $0.run == id }
         case .cancel(let id, let reason): note(bench.handle(.end(run: id, .cancelled(reason: reason), input: [])))
+        case .fail(let id, let error): note(bench.handle(.end(run: id, .threw(error), input: [])))
         }
     }
 

@@ -7,6 +7,8 @@ struct CoreReplay: JournalReplay {
     private let limits: CoreLimits
     private let retryPolicy: RetryPolicy
     private(set) var core: Core
+    /// Of the last process whose first batch is in the journal; 0 when that is not known.
+    private(set) var lastEpoch: UInt32 = 0
 
     init(limits: CoreLimits, retryPolicy: RetryPolicy) {
         self.limits = limits
@@ -16,6 +18,7 @@ struct CoreReplay: JournalReplay {
 
     mutating func reset() {
         core = Core(limits: limits, retryPolicy: retryPolicy)
+        lastEpoch = 0
     }
 
     mutating func restore(_ snapshot: inout SnapshotReader) throws {
@@ -39,6 +42,7 @@ struct CoreReplay: JournalReplay {
             case .system: .system
             }
         try core.apply(record, stream: stream, at: view.time)
+        if case .epochOpened(let epoch, _) = record { lastEpoch = epoch }
     }
 
     /// The node ends the run with a record of its own, once the log can be written.

@@ -54,7 +54,7 @@ extension Node {
     // MARK: - What runs are handed
 
     func release(_ run: LiveRun, _ ended: EndedBody, _ answer: Answer) {
-        marks.release(ended.slot)
+        releaseMark(ended.slot)
         let result: StepResult
         switch answer {
         case .recorded: result = .recorded
@@ -113,6 +113,11 @@ extension Node {
 
     private func hand(_ key: StepKey, _ result: StepResult, to run: LiveRun) {
         guard live[run.id] === run else { return }
+        if case .retry(let attempt) = result, run.retriesDueAtLoad[key] == attempt {
+            // The timer of an attempt that was due already when the run was loaded: it has begun.
+            run.retriesDueAtLoad[key] = nil
+            return
+        }
         guard let execution = run.execution else {
             run.pending.append((key, result))
             return
@@ -164,6 +169,9 @@ extension Node {
 
     private func begin(_ run: LiveRun, _ loaded: LoadedRun, isFirst: Bool) {
         run.input = loaded.input
+        for (key, call) in loaded.memo.openCalls {
+            if case .retrying(let attempt, isDue: true) = call { run.retriesDueAtLoad[key] = attempt }
+        }
         let execution = RunExecution(
             run.registration,
             input: RunInput(
@@ -251,8 +259,14 @@ extension Node {
     private func dueSoon(_ run: LiveRun) -> Bool { nextDue(run) - clock.read().now < configuration.coldAfter }
 
     private func unwind(_ run: LiveRun) {
-        guard let execution = run.execution, execution.close(.ifQuiet) else { return }
-        run.isClosing = true
+        guard let execution = run.execution else { return }
+        if execution.close(.ifQuiet) {
+            run.isClosing = true
+        } else if run.quietSince != nil {
+            // It moves, after all; it will say when it is quiet again.
+            run.quietSince = nil
+            activeCount += 1
+        }
     }
 
     /// Records that runs whose code was unwound wait. The first thing in a batch: nothing has come for them since.
@@ -265,15 +279,18 @@ extension Node {
 
     // MARK: - Ending from outside
 
+    /// In place of an event that cannot be read any more.
+    private static let noInput = Array("null".utf8)
+
     /// Ends a run that has not ended by itself. When somebody listens for its end, the event it was given is read first.
     func end(_ id: ULID, _ end: RunEnd, reply: @escaping @Sendable (Answer) -> Void) {
         guard core.needsInput(toEnd: id), live[id]?.execution == nil, let summary = core.summary(of: id) else {
-            mailbox.post(.command(.end(run: id, end, input: live[id]?.input ?? []), reply: reply))
+            mailbox.post(.command(.end(run: id, end, input: live[id]?.input ?? Self.noInput), reply: reply))
             return
         }
         loader.load(
             LoadRequest(journal: journal, summary: summary, upTo: journal.flushedQ) { [mailbox] result in
-                let input = (try? result.get().input) ?? []
+                let input = (try? result.get().input) ?? Self.noInput
                 mailbox.post(.command(.end(run: id, end, input: input), reply: reply))
             })
     }

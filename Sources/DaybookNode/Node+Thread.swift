@@ -23,18 +23,25 @@ extension Node {
         }
     }
 
-    /// Ends the process's work cleanly: no new body begins, runs without one are unwound, bodies that run get `drain`
-    /// milliseconds and are journaled. What was not finished goes on at the next start, and no attempt is counted.
-    package func stop(drain: Int64) async {
+    /// Ends the process's work cleanly: no new body begins, runs without one are unwound, bodies that run get some time
+    /// and are journaled. What was not finished goes on at the next start, and no attempt is counted.
+    ///
+    /// - Parameters:
+    ///   - drain: milliseconds that bodies get before they are cancelled.
+    ///   - leaving: milliseconds that cancelled bodies get to return before they are left behind. The default is 1,000.
+    package func stop(drain: Int64, leaving: Int64 = 1_000) async {
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             drained.withLock { $0.append { done.resume() } }
             mailbox.post(.inspect { node in node.beginDrain() })
-            // The time limit runs on a thread of its own; what is still running then is cancelled.
+            // The time limits run on a thread of their own.
             let limit = DedicatedThread(name: "daybook-drain") { [self] in
-                _ = drainWake.wait(timeoutNanoseconds: UInt64(max(0, drain)) * 1_000_000)
-                mailbox.post(.inspect { node in node.endDrain() })
+                if drainWake.wait(timeoutNanoseconds: UInt64(max(0, drain)) * 1_000_000) { return }
+                mailbox.post(.inspect { node in node.cancelBodies() })
+                if drainWake.wait(timeoutNanoseconds: UInt64(max(0, leaving)) * 1_000_000) { return }
+                mailbox.post(.inspect { node in node.leaveBodies() })
             }
             drainThread.withLock { $0 = limit }
+            if hasFailed { endDrain() }
         }
         drainWake.signal()
         drainThread.withLock { thread in
@@ -77,19 +84,23 @@ extension Node {
     }
 
     /// Writer.
-    private func endDrain() {
+    private func cancelBodies() {
         for run in live.values { run.execution?.close(.now) }
         finishDrainIfEmpty()
-        // A body that ignores its cancellation is left behind.
-        let waiters = drained.withLock { waiters in
-            defer { waiters = [] }
-            return waiters
-        }
-        for waiter in waiters { waiter() }
+    }
+
+    /// Bodies that ignore their cancellation are left behind; their attempts do not count. Writer.
+    private func leaveBodies() {
+        releaseAllMarks()
+        endDrain()
     }
 
     func finishDrainIfEmpty() {
-        guard isDraining, live.isEmpty else { return }
+        if isDraining, live.isEmpty { endDrain() }
+    }
+
+    /// Lets those go on who wait for the end of the drain. Any thread.
+    func endDrain() {
         let waiters = drained.withLock { waiters in
             defer { waiters = [] }
             return waiters

@@ -21,6 +21,8 @@ package final class Node: @unchecked Sendable {
     package let logger: Logger
     let mailbox = Mailbox()
     let marks: MarkTable
+    /// Slots of the bodies that run.
+    private let slotsInUse = Mutex<Set<Int>>([])
     let pool: any RunPool
     let loader: any RunLoading
     private let monotonicClock: any MonotonicClock
@@ -52,6 +54,8 @@ package final class Node: @unchecked Sendable {
     private var lastWall = Timestamp.zero
     private var lastSweep: UInt64 = 0
     private var snapshotWriter: SnapshotWriter?
+    /// Of the last process whose first batch is in the journal.
+    private let lastEpoch: UInt32
     var taps: [(id: UInt64, tap: @Sendable ([UInt8]) -> Void)] = []
     var lastTapID: UInt64 = 0
 
@@ -76,14 +80,15 @@ package final class Node: @unchecked Sendable {
     }
 
     private init(
-        configuration: NodeConfiguration, journal: Journal, core: Core, clock: NodeClock,
+        configuration: NodeConfiguration, journal: Journal, replay: CoreReplay, clock: NodeClock,
         monotonicClock: any MonotonicClock, random: any RandomSource, pool: any RunPool, loader: any RunLoading,
         logger: Logger, onFailure: @escaping @Sendable (String) -> Void
     ) {
         self.configuration = configuration
         self.journal = journal
         self.marks = journal.marks
-        self.core = core
+        self.core = replay.core
+        self.lastEpoch = replay.lastEpoch
         self.clock = clock
         self.monotonicClock = monotonicClock
         self.random = random.next()
@@ -139,7 +144,7 @@ package final class Node: @unchecked Sendable {
             wallClock: surroundings.wallClock, monotonicClock: surroundings.monotonicClock,
             newestRecord: replay.core.newestRecordTime, offset: replay.core.movedClockOffset)
         return Node(
-            configuration: configuration, journal: journal, core: replay.core, clock: clock,
+            configuration: configuration, journal: journal, replay: replay, clock: clock,
             monotonicClock: surroundings.monotonicClock, random: surroundings.random, pool: surroundings.pool,
             loader: surroundings.loader, logger: surroundings.logger, onFailure: onFailure)
     }
@@ -151,11 +156,28 @@ package final class Node: @unchecked Sendable {
     /// mark would not be counted if it brings the process down.
     func claimMark() -> Int {
         do throws(FileError) {
-            return try marks.claim()
+            let slot = try marks.claim()
+            slotsInUse.withLock { _ = $0.insert(slot) }
+            return slot
         } catch {
             fail("the file of step marks cannot grow: \(error)")
             return 0
         }
+    }
+
+    /// The body has ended, and what came of it is on disk if it counts.
+    func releaseMark(_ slot: Int) {
+        guard slotsInUse.withLock({ $0.remove(slot) }) != nil else { return }
+        marks.release(slot)
+    }
+
+    /// Of bodies that are left behind by a stop: nobody is charged for them.
+    func releaseAllMarks() {
+        let slots = slotsInUse.withLock { slots in
+            defer { slots = [] }
+            return slots
+        }
+        for slot in slots { marks.release(slot) }
     }
 
     // MARK: - Start
@@ -168,13 +190,15 @@ package final class Node: @unchecked Sendable {
         for (run, reason) in journal.report.quarantined {
             logger.error(
                 "run set aside: its journal is damaged", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
-            decide(.quarantine(run: run, reason: "\(reason)"), at: clock.read())
+            decide(.quarantine(run: run, reason: "\(reason)"), at: clock.read(), releasing: false)
         }
         let answer = decide(
-            .open(epoch: journal.report.epoch, version: version, interrupted: interruptedSteps()), at: clock.read())
+            .open(epoch: journal.report.epoch, version: version, interrupted: interruptedSteps()), at: clock.read(),
+            releasing: false)
         assert(answer == .done)
         if let app {
-            let answer = decide(.register(app: app.app, functions: app.configs), at: clock.read())
+            let answer = decide(
+                .register(app: app.app, functions: app.configs), at: clock.read(), releasing: false)
             if case .refused(let refusal) = answer { throw RegistrationError(refusal.description) }
             hosted = app.registrations
         }
@@ -186,10 +210,12 @@ package final class Node: @unchecked Sendable {
         handOverTurns()
     }
 
-    /// The steps that were under way when the last process died: those whose mark has no result in the journal.
+    /// The steps that were under way when the last process died: those whose mark has no result in the journal. Older
+    /// marks are left by a start that died after it had recorded them.
     private func interruptedSteps() -> [InterruptedStep] {
         var found: [InterruptedStep] = []
-        for mark in marks.deadMarks where core.hasRun(mark.run) && mark.stepIDBytes == mark.stepIDStart.count {
+        for mark in marks.deadMarks
+        where mark.epoch >= lastEpoch && core.hasRun(mark.run) && mark.stepIDBytes == mark.stepIDStart.count {
             let key = String(decoding: mark.stepIDStart, as: UTF8.self)
             let isRecorded: Bool
             do {
@@ -273,7 +299,9 @@ package final class Node: @unchecked Sendable {
     }
 
     /// Whether a further `step` would find something to do, timers aside. Writer.
-    package var hasWork: Bool { takenIndex < taken.count || !mailbox.isEmpty || !parkable.isEmpty }
+    package var hasWork: Bool {
+        !mailbox.isEmpty || !isPaused && (takenIndex < taken.count || !parkable.isEmpty)
+    }
 
     /// Whether some run's code is loaded and can move: when nothing else is to be done, a body of it waits for something
     /// outside. Writer.
@@ -460,6 +488,7 @@ package final class Node: @unchecked Sendable {
         }
         guard isFirst else { return }
         logger.critical("the journal failed; nothing more is acknowledged", metadata: ["reason": "\(message)"])
+        endDrain()
         onFailure(message)
     }
 }

@@ -79,8 +79,8 @@ package final class ManualNode {
         node.journal.log.changeWriter()
         while !node.hasFailed {
             while pool.step() {}
-            _ = node.step()
-            if pool.isEmpty, !node.hasWork { break }
+            let hasMore = node.step()
+            if pool.isEmpty, !hasMore, !node.hasWork { break }
         }
         tend()
         return node.hasFailed || !node.hasActiveRuns

@@ -68,7 +68,7 @@ final class NodeWorld: @unchecked Sendable {
         let event = try event(name, data, id: id, at: time)
         let answer = machine.submit(.publish([event], claim: nil))
         guard case .published? = answer else { throw Unanswered(answer: answer) }
-        return try machine.startedRuns(by: event.id, day: clock.now.day)
+        return try machine.startedRuns(by: event.id, day: core().newestRecordTime.day)
     }
 
     struct Unanswered: Error {

@@ -1,0 +1,117 @@
+import Daybook
+import DaybookCore
+import DaybookFakes
+import DaybookJournal
+import DaybookNode
+import DaybookSystem
+import DaybookTesting
+import DaybookValues
+import Testing
+
+/// Steps that take the process down with them.
+struct PoisonTests {
+    private let log = BodyLog()
+    private let poison = Poison()
+
+    /// Kills the process while a body runs.
+    final class Poison: Sendable {
+        let world = Shared<NodeWorld?>(nil)
+        func kill() { world.current?.disk.die(after: 0) }
+    }
+
+    private func function(_ id: String, kills: Bool, retries: Int = 2) -> DurableFunction<AnyEvent, String> {
+        DurableFunction(id, on: [.event("start")], retries: retries) { [log, poison] _, step in
+            try await step.run("\(id)-step") { attempt in
+                log.note(attempt)
+                if kills { poison.kill() }
+            }
+            return id
+        }
+    }
+
+    /// Plays until the process lives.
+    private func live(_ world: NodeWorld, _ functions: [any FunctionDefinition]) throws -> Int {
+        var deaths = 0
+        while world.disk.isDead || world.machine.node.hasFailed {
+            deaths += 1
+            try #require(deaths < 100)
+            try? world.restart(functions)
+        }
+        return deaths
+    }
+
+    @Test func `journal rule 19: a step that kills the process every time ends as a failed run`() throws {
+        let functions = [function("bad", kills: true)]
+        let world = try NodeWorld(functions, log)
+        poison.world.set(world)
+        _ = try? world.send("start")
+        #expect(try live(world, functions) == 3)
+        let run = try #require(try world.runs().first)
+        #expect(run.status == .failed)
+        #expect(log.names == ["bad-step#1", "bad-step#2", "bad-step#3"])
+        #expect(try world.output(run.id).contains("died"))
+    }
+
+    @Test func `journal rule 19: suspects run one at a time, and only the guilty one is charged`() throws {
+        // All of them are under way when the bad one kills: with threads they would be; here a body waits outside.
+        let gates = (0..<4).map { _ in Gate() }
+        let isFirst = Shared(true)
+        let log = self.log
+        let poison = self.poison
+        var functions: [any FunctionDefinition] = (0..<4).map { number in
+            DurableFunction("good-\(number)", on: [.event("start")], retries: 0) { _, step in
+                try await step.run("g\(number)") { attempt in
+                    log.note(attempt)
+                    if isFirst.current { await gates[number].wait() }
+                }
+            }
+        }
+        functions.append(function("bad", kills: true, retries: 1))
+        let world = try NodeWorld(functions, log)
+        poison.world.set(world)
+        _ = try? world.send("start")
+        #expect(log.count("bad-step") == 1)
+        isFirst.set(false)
+        let deaths = try live(world, functions)
+        let runs = try world.runs()
+        #expect(runs.count == 5)
+        for run in runs {
+            #expect(run.status == (run.function == "t-bad" ? .failed : .completed), "\(run.function)")
+        }
+        // Under suspicion with the others; then alone, twice, charged each time.
+        #expect(log.count("bad-step") == 3)
+        #expect(deaths == 3)
+        for number in 0..<4 { #expect(log.count("g\(number)") == 2) }
+        for gate in gates { gate.open() }
+    }
+
+    @Test func `journal rule 19: a start that dies after it recorded the interruptions charges nobody for it`() throws {
+        let gates = (0..<2).map { _ in Gate() }
+        let isFirst = Shared(true)
+        let log = self.log
+        let functions: [any FunctionDefinition] = (0..<2).map { number in
+            DurableFunction("f\(number)", on: [.event("start")], retries: 0) { _, step in
+                try await step.run("s\(number)") { attempt in
+                    log.note(attempt)
+                    if isFirst.current { await gates[number].wait() }
+                }
+            }
+        }
+        let world = try NodeWorld(functions, log)
+        try world.send("start")
+        isFirst.set(false)
+        // Two steps were under way. The next start dies at each of its operations, before it runs anything.
+        world.configuration.liveRunsMax = 0
+        for last in 0..<300 {
+            try? world.restart(functions, dyingAfter: last)
+            guard world.disk.isDead else { break }
+        }
+        world.configuration.liveRunsMax = 1_000
+        try world.restart(functions)
+        for run in try world.runs() {
+            let output = try world.output(run.id)
+            #expect(run.status == .completed, "\(run.function): \(output)")
+        }
+        for gate in gates { gate.open() }
+    }
+}

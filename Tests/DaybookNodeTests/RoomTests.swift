@@ -1,0 +1,63 @@
+import Daybook
+import DaybookCore
+import DaybookFakes
+import DaybookJournal
+import DaybookNode
+import DaybookSystem
+import DaybookTesting
+import DaybookValues
+import Testing
+
+struct RoomTests {
+    private let log = BodyLog()
+
+    @Test func `journal rule 6: on a full disk new events are refused while accepted work goes on`() throws {
+        let log = self.log
+        let function = DurableFunction("f", on: [.event("start")]) { _, step in
+            try await step.sleep("nap", for: .hours(1))
+            try await step.run("a") { attempt in log.note(attempt) }
+        }
+        let world = try NodeWorld([function], log) { $0.journal.freeBytesMin = 1_000_000 }
+        let run = try ULID.last(try world.send("start"))
+        world.memory.setCapacity(bytes: 1_500_000)
+        try world.machine.node.journal.keeper.step()
+        #expect(world.machine.submit(.publish([try world.event("start")], claim: nil)) == .refused(.storageFull))
+        world.advance(.hours(1))
+        #expect(try world.status(run) == .completed)
+        #expect(log.names == ["a#1"])
+        world.memory.setCapacity(bytes: .max)
+        try world.machine.node.journal.keeper.step()
+        #expect(try world.send("start").count == 1)
+    }
+
+    @Test func `journal rule 6: with no room left results are held, and are recorded once there is room`() throws {
+        let log = self.log
+        let gate = Gate()
+        let function = DurableFunction("f", on: [.event("start")]) { _, step in
+            try await step.run("a") { attempt in
+                log.note(attempt)
+                await gate.wait()
+            }
+            try await step.run("b") { attempt in log.note(attempt) }
+        }
+        let world = try NodeWorld([function], log) {
+            $0.journal.freeBytesMin = 1_000_000
+            $0.journal.roomBytesMin = 100_000_000
+        }
+        world.memory.setCapacity(bytes: .max)
+        try world.machine.node.journal.keeper.step()
+        let run = try ULID.last(try world.send("start"))
+        world.memory.setCapacity(bytes: 1_500_000)
+        try world.machine.node.journal.keeper.step()
+        gate.open()
+        _ = world.machine.settle()
+        #expect(log.names == ["a#1"])
+        #expect(world.machine.submit(.publish([try world.event("start")], claim: nil)) == .refused(.storageFull))
+        #expect(world.machine.failureMessages.isEmpty)
+        world.memory.setCapacity(bytes: .max)
+        try world.machine.node.journal.keeper.step()
+        _ = world.machine.settle()
+        #expect(try world.status(run) == .completed)
+        #expect(log.names == ["a#1", "b#1"])
+    }
+}

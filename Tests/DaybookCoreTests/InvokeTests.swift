@@ -57,7 +57,7 @@ struct InvokeTests {
             bench.advance(by: 1_000)
         }
         let outcome = bench.fail(child, error)
-        #expect(outcome.effects == [.deliver(run: parent, key: "call", .failed(error.json))])
+        #expect(outcome.effects == [.deliver(run: parent, key: "call", .failed(error.json)), .close(run: child)])
         #expect(bench.core.summary(of: parent)?.open.isEmpty == true)
     }
 

@@ -14,6 +14,8 @@ final class LiveRun: RunDriver, @unchecked Sendable {
     let functionID: String
     private let node: Node
 
+    /// Writer. It is the one in the node's table.
+    var isLive = false
     /// Writer. Nil while the run is being loaded.
     var execution: RunExecution?
     /// Writer. What came while the run was being loaded, in journal order.

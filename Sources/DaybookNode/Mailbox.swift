@@ -2,7 +2,6 @@ import Daybook
 import DaybookCore
 import DaybookSystem
 import DaybookValues
-import Synchronization
 
 /// What the node's writer is asked to do.
 enum Submission {
@@ -19,24 +18,32 @@ enum Submission {
 }
 
 /// Where everybody leaves what the writer is to do. Any thread may post; the writer takes everything at once.
-final class Mailbox: Sendable {
-    private let submissions = Mutex<[Submission]>([])
+///
+/// A lock that hands itself over in order would make every thread wait for one that was just preempted; this is where
+/// all of them meet.
+final class Mailbox: @unchecked Sendable {
+    // Read and written only while `lock` is held.
+    private var submissions: [Submission] = []
+    private let lock = BargingLock()
     let wake = Wake()
 
     func post(_ submission: Submission) {
-        submissions.withLock { $0.append(submission) }
+        lock.lock()
+        submissions.append(submission)
+        lock.unlock()
         wake.signal()
     }
 
-    func post(contentsOf new: [Submission]) {
-        submissions.withLock { $0.append(contentsOf: new) }
-        wake.signal()
+    var isEmpty: Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        return submissions.isEmpty
     }
-
-    var isEmpty: Bool { submissions.withLock { $0.isEmpty } }
 
     /// Swaps what was posted for `emptied`, whose storage is used again.
     func take(into emptied: inout [Submission]) {
-        submissions.withLock { swap(&$0, &emptied) }
+        lock.lock()
+        defer { lock.unlock() }
+        swap(&submissions, &emptied)
     }
 }

@@ -112,7 +112,7 @@ extension Node {
     }
 
     private func hand(_ key: StepKey, _ result: StepResult, to run: LiveRun) {
-        guard live[run.id] === run else { return }
+        guard run.isLive else { return }
         if case .retry(let attempt) = result, run.retriesDueAtLoad[key] == attempt {
             // The timer of an attempt that was due already when the run was loaded: it has begun.
             run.retriesDueAtLoad[key] = nil
@@ -146,6 +146,7 @@ extension Node {
         let run = LiveRun(
             id: id, registration: registration, functionID: summary.function, input: input ?? [], node: self)
         live[id] = run
+        run.isLive = true
         activeCount += 1
         if let input, summary.stepCount == 0, summary.open.isEmpty, summary.startedAt == nil {
             begin(run, LoadedRun(input: input, memo: Memo(), attempt: 1), isFirst: true)
@@ -158,7 +159,7 @@ extension Node {
     }
 
     func release(_ run: LiveRun, _ loaded: Result<LoadedRun, LoadError>) {
-        guard live[run.id] === run else { return }
+        guard run.isLive else { return }
         switch loaded {
         case .success(let loaded): begin(run, loaded, isFirst: core.summary(of: run.id)?.startedAt == nil)
         case .failure(let error):
@@ -189,7 +190,7 @@ extension Node {
     }
 
     func release(_ run: LiveRun, _ outcome: RunOutcome, _ answer: Answer) {
-        guard live[run.id] === run else { return }
+        guard run.isLive else { return }
         forget(run)
         guard case .closed = outcome, core.hasRun(run.id), !isDraining else { return }
         if run.mustReload {
@@ -201,6 +202,7 @@ extension Node {
 
     func forget(_ run: LiveRun) {
         live[run.id] = nil
+        run.isLive = false
         if run.quietSince == nil { activeCount -= 1 }
         run.execution = nil
         startWaitingRuns()
@@ -217,7 +219,7 @@ extension Node {
 
     /// Nothing in the run can move.
     func noteQuiet(_ run: LiveRun) {
-        guard live[run.id] === run, !run.isClosing, run.quietSince == nil else { return }
+        guard run.isLive, !run.isClosing, run.quietSince == nil else { return }
         run.quietSince = nowNanoseconds
         activeCount -= 1
         quietRuns.append((run, nowNanoseconds))
@@ -231,7 +233,7 @@ extension Node {
         while quietHead < quietRuns.count, now &- quietRuns[quietHead].since >= coldNanoseconds {
             let (run, since) = quietRuns[quietHead]
             quietHead += 1
-            guard run.quietSince == since, live[run.id] === run else { continue }
+            guard run.quietSince == since, run.isLive else { continue }
             if dueSoon(run) { kept.append((run, since)) } else { unwind(run) }
         }
         if quietHead * 2 > quietRuns.count {
@@ -240,7 +242,7 @@ extension Node {
         }
         if isCrowded {
             let candidates = quietRuns[quietHead...].filter {
-                $0.run.quietSince == $0.since && live[$0.run.id] === $0.run
+                $0.run.quietSince == $0.since && $0.run.isLive
             }
             let excess = candidates.count - configuration.parkedRunsMax * 3 / 4
             let byDue = candidates.map { (run: $0.run, due: nextDue($0.run)) }.sorted { $0.due > $1.due }

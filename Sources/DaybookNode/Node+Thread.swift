@@ -78,6 +78,7 @@ extension Node {
                 execution.close(.afterBodies)
             } else {
                 live[run.id] = nil
+                run.isLive = false
             }
         }
         finishDrainIfEmpty()

@@ -26,7 +26,7 @@ package final class WorkerPool: RunPool, @unchecked Sendable {
 
     /// Read and written only while `lock` is held.
     private let state: UnsafeMutablePointer<State>
-    private let lock = PoolLock()
+    private let lock = BargingLock()
     private let workerMark = ThreadMark()
     private let threadsMin: Int
     private let threadsMax: Int

@@ -68,11 +68,11 @@ final class Parker: @unchecked Sendable {
 
 /// The lock of a queue that all threads share. A plain system mutex: the standard library's `Mutex` hands itself over
 /// to the longest waiter, which makes threads queue up behind one that is not running.
-final class PoolLock: @unchecked Sendable {
+package final class BargingLock: @unchecked Sendable {
     // At a fixed address until `deinit`.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-    init() {
+    package init() {
         mutex.initialize(to: pthread_mutex_t())
         pthread_mutex_init(mutex, nil)
     }
@@ -82,8 +82,8 @@ final class PoolLock: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func lock() { pthread_mutex_lock(mutex) }
-    func unlock() { pthread_mutex_unlock(mutex) }
+    package func lock() { pthread_mutex_lock(mutex) }
+    package func unlock() { pthread_mutex_unlock(mutex) }
 }
 
 /// Marks the threads of one pool.

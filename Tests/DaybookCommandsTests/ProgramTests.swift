@@ -22,7 +22,8 @@ struct ProgramTests {
         let notify = try NotifySocket(in: directory.path)
         defer { unlink(notify.path) }
         let server = try SpawnedProgram(
-            arguments + ["--data", data, "--log-level", "error"], environment: ["NOTIFY_SOCKET=\(notify.path)"])
+            arguments + ["--data", data, "--log-level", "error"], environment: ["NOTIFY_SOCKET=\(notify.path)"],
+            isServer: true)
         let state = notify.next()
         if state != "READY=1" { Issue.record("the server is not ready: \(server.wait())") }
         try body(server)

@@ -62,7 +62,9 @@ struct SpawnedProgram {
     private let output: Int32
     private let errors: Int32
 
-    init(_ arguments: [String], environment: [String] = []) throws {
+    /// - Parameter isServer: it is to run until it gets a signal. Anything else is ended after a minute, so that a
+    ///   command that wrongly goes on fails its test instead of stopping it.
+    init(_ arguments: [String], environment: [String] = [], isServer: Bool = false) throws {
         var (outputEnds, errorEnds): ([Int32], [Int32]) = ([0, 0], [0, 0])
         // One at a time, so that no other child inherits the ends before they are marked.
         Self.spawning.lock()
@@ -75,8 +77,9 @@ struct SpawnedProgram {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, outputEnds[1], 1)
         posix_spawn_file_actions_adddup2(&actions, errorEnds[1], 2)
-        let path = Self.path ?? ""
-        let words = ([path] + arguments).map { strdup($0) } + [nil]
+        let program = Self.path ?? ""
+        let path = isServer ? program : "/usr/bin/timeout"
+        let words = ([path] + (isServer ? [] : ["60", program]) + arguments).map { strdup($0) } + [nil]
         let variables = (environment + ["PATH=/usr/bin:/bin"]).map { strdup($0) } + [nil]
         defer { for word in words + variables { free(word) } }
         var process = pid_t()

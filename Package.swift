@@ -53,10 +53,12 @@ let package = Package(
         .target(
             name: "DaybookServer",
             dependencies: [
-                "DaybookNode", "DaybookValues",
+                "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSystem", "DaybookValues",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
         .target(
@@ -72,7 +74,8 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
-        .executableTarget(name: "DaybookCLI", dependencies: ["DaybookCommands"], swiftSettings: settings),
+        .executableTarget(
+            name: "DaybookCLI", dependencies: ["Daybook", "DaybookCommands"], swiftSettings: settings),
         .executableTarget(
             name: "DaybookBench",
             dependencies: [
@@ -85,8 +88,8 @@ let package = Package(
         .target(
             name: "DaybookTesting",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookFakes", "DaybookNode", "DaybookSystem", "DaybookValues",
-                .product(name: "Logging", package: "swift-log"),
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSystem",
+                "DaybookValues", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(

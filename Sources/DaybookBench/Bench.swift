@@ -17,7 +17,8 @@ struct Bench {
         let only = option("--only")
         let binary = option("--binary")
         guard arguments.isEmpty else {
-            fatal("unknown argument '\(arguments[0])'; known are --json FILE, --directory DIR, --only ROW, --binary FILE")
+            fatal(
+                "unknown argument '\(arguments[0])'; known are --json FILE, --directory DIR, --only ROW, --binary FILE")
         }
         var report = Report()
         let rows: [(name: String, measure: (String) async throws -> [Figure])] = [
@@ -57,7 +58,8 @@ struct Bench {
             "\(m.flushes) flushes of \(m.bytes / max(1, m.flushes)) B; the disk alone: \(number(Double(m.steps) / raw)) steps/s"
         let cpu = Figure(
             name: "\(name): processor time", value: m.processorSeconds * 1e6 / Double(m.steps), unit: "µs/step")
-        let what = runs == 1 ? "one run of \(number(Double(steps))) steps" : "\(number(Double(runs))) runs of \(steps) steps"
+        let what =
+            runs == 1 ? "one run of \(number(Double(steps))) steps" : "\(number(Double(runs))) runs of \(steps) steps"
         switch goal {
         case .rawShare(let least):
             return [

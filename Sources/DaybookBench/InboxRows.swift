@@ -42,6 +42,7 @@ func inboxFigures(_ directory: String) async throws -> [Figure] {
     ) { fatal($0) }
     try disk.makeDirectory("inbox")
     inbox.startThread()
+    try await bench.prepared()
     let clock = ContinuousClock()
 
     var latencies: [Double] = []
@@ -80,7 +81,8 @@ func inboxFigures(_ directory: String) async throws -> [Figure] {
             detail: "p99 \(number(latencies[latencies.count * 99 / 100])) ms"),
         Figure(
             name: "inbox: events to ended one-step runs", value: Double(events) / elapsed, unit: "events/s",
-            detail: "\(after.batches - before.batches) flushes; the disk alone: \(number(Double(events) / raw)) events/s"),
+            detail:
+                "\(after.batches - before.batches) flushes; the disk alone: \(number(Double(events) / raw)) events/s"),
     ]
 }
 

@@ -50,12 +50,12 @@ func measureSleeping(directory: String, runs: Int) async throws -> SleepMeasurem
 /// Freed memory that the allocator keeps is not what a run costs.
 private func giveMemoryBack() {
     #if canImport(Glibc)
-    _ = mallocTrim(0)
+        _ = mallocTrim(0)
     #endif
 }
 
 #if canImport(Glibc)
-// The C library has it in a header of its own, which Swift's module map leaves out.
-@_silgen_name("malloc_trim")
-private func mallocTrim(_ pad: Int) -> Int32
+    // The C library has it in a header of its own, which Swift's module map leaves out.
+    @_silgen_name("malloc_trim")
+    private func mallocTrim(_ pad: Int) -> Int32
 #endif

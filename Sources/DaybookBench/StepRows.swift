@@ -1,5 +1,6 @@
 import Daybook
 import DaybookCore
+import DaybookJournal
 import DaybookNode
 import DaybookSystem
 import DaybookValues
@@ -12,6 +13,7 @@ struct Nothing: Daybook.Event { static let name = "bench/go" }
 struct BenchNode {
     let node: Node
     let pool: WorkerPool
+    let disk: RealDisk
     let ended: EndCounter
 
     /// Counts the runs that have ended, and says when all have.
@@ -51,15 +53,28 @@ struct BenchNode {
         let pool = WorkerPool()
         var configuration = NodeConfiguration()
         configure(&configuration)
+        disk = try RealDisk(root: directory)
         node = try Node.open(
             Node.Surroundings(
-                disk: try RealDisk(root: directory), pool: pool, loader: ThreadedLoader(), logger: logger),
+                disk: disk, pool: pool, loader: ThreadedLoader(), logger: logger),
             configuration: configuration
         ) { fatal($0) }
         ended = EndCounter()
         self.pool = pool
         try node.launch(AppFunctions(app: "bench", functions: [function(ended)]), version: "bench")
         node.startThreads()
+    }
+
+    /// Until the space that a new directory sets aside is made: it is written and flushed beside the log, once.
+    func prepared() async throws {
+        while true {
+            let names = try disk.list("journal").map(\.name)
+            let ballast = try disk.stat("journal/ballast")?.bytes ?? 0
+            if ballast == node.journal.options.ballastBytes, names.count(where: { $0.hasPrefix("spare") }) >= 2 {
+                return
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
     }
 
     /// Sends that many events, each of which starts one run, in one command.
@@ -88,6 +103,7 @@ func measureSteps(directory: String, runs: Int, steps: Int) async throws -> Step
             ended.note()
         }
     }
+    try await bench.prepared()
     bench.ended.expect(runs)
     let before = await bench.node.flushStatistics()
     let clock = ContinuousClock()

@@ -98,6 +98,8 @@ extension Core {
             run.attempt = attempt + 1
             run.isParked = false
             scheduleAttempt(of: run, at: retryAt)
+            // It may be hours until the code comes to its suspects again: the others must not wait for them.
+            for suspect in suspects where suspect.run == run.id { clearSuspicion(suspect, of: run) }
         case .runCompleted, .runFailed, .runCancelled, .runQuarantined:
             for step in run.open { forget(step) }
             suspects.removeAll { $0.run == run.id }

@@ -157,7 +157,8 @@ extension Core {
         let days = limits.waitMax / 86_400_000
         return failAtOnce(
             run, key: key, operation,
-            errorJSON(name: "InngestErrTimeoutTooLong", message: "step '\(key)': a \(what) may last at most \(days) days"))
+            errorJSON(
+                name: "InngestErrTimeoutTooLong", message: "step '\(key)': a \(what) may last at most \(days) days"))
     }
 
     /// Whether the step waits already: the code came to it again, after a failure between steps or in a new process.

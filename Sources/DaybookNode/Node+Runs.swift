@@ -26,14 +26,37 @@ extension Node {
                 }
             return .invoke(run: run.id, key: key, function: function, data: data, timeout: timeout)
         case .sendEvents(let events):
-            return .send(run: run.id, key: key, events: events.map { event($0, at: time) })
+            do throws(EventError) {
+                var checked: [DaybookCore.Event] = []
+                for event in events { checked.append(try self.event(event, at: time)) }
+                return .send(run: run.id, key: key, events: checked)
+            } catch {
+                let failure = AttemptError(
+                    name: "InvalidEvent", message: "step '\(key)': \(error); nothing was sent", isRetriable: false)
+                return .endBody(run: run.id, key: key, attempt: 1, result: .failure(failure), duration: 0)
+            }
         }
     }
 
-    private func event(_ event: JSONEvent, at time: Instant) -> DaybookCore.Event {
-        DaybookCore.Event(
-            internal: event.name, id: ULID(at: time.now, random: (nextRandomNumber(), nextRandomNumber())),
-            key: event.id, at: event.timestamp ?? time.wall, data: event.data)
+    /// Events from functions meet the same rules as those from outside.
+    private func event(_ event: JSONEvent, at time: Instant) throws(EventError) -> DaybookCore.Event {
+        var text: [UInt8] = []
+        text.append(json: #"{"name":"#)
+        text.append(jsonString: event.name)
+        if let id = event.id {
+            text.append(json: #","id":"#)
+            text.append(jsonString: id)
+        }
+        if let timestamp = event.timestamp {
+            text.append(json: #","ts":"#)
+            text.append(json: timestamp.milliseconds)
+        }
+        text.append(json: #","data":"#)
+        text.append(contentsOf: event.data)
+        text.append(UInt8(ascii: "}"))
+        guard let view = JSONView(text) else { throw EventError("the event is not JSON") }
+        return try DaybookCore.Event(
+            view, id: ULID(at: time.now, random: (nextRandomNumber(), nextRandomNumber())), now: time.wall)
     }
 
     func end(_ run: LiveRun, _ outcome: RunOutcome, at time: Instant) -> Answer {
@@ -143,6 +166,8 @@ extension Node {
             return
         }
         guard let summary = core.summary(of: id), let registration = hosted[summary.function] else { return }
+        // A result that comes while the function waits for its next attempt is found when that begins.
+        if let retryAt = summary.retryAt, retryAt > clock.read().now { return }
         let run = LiveRun(
             id: id, registration: registration, functionID: summary.function, input: input ?? [], node: self)
         live[id] = run
@@ -179,7 +204,8 @@ extension Node {
                 runID: run.id.text, functionID: run.functionID, event: loaded.input, attempt: loaded.attempt),
             memo: loaded.memo, driver: run, pool: pool, logger: logger,
             options: RunExecution.Options(
-                decodesOwnResults: configuration.decodesOwnResults, stepsMax: configuration.core.stepsPerRunMax))
+                decodesOwnResults: configuration.decodesOwnResults, stepsMax: configuration.core.stepsPerRunMax,
+                standIn: configuration.standIn))
         run.execution = execution
         // Posted before the code starts, so that it stands before all that the code does.
         if isFirst { mailbox.post(.command(.begin(run: run.id), reply: { _ in })) }

@@ -1,3 +1,4 @@
+package import Daybook
 package import DaybookCore
 package import DaybookJournal
 
@@ -23,6 +24,8 @@ package struct NodeConfiguration: Sendable {
     /// Unwind a run's code after every step that finishes, so that it goes through what is recorded once more: what only
     /// a restart would show, shows at once. For tests.
     package var replaysSteps = false
+    /// Asked before every body what takes its place, if anything does. For tests.
+    package var standIn: (@Sendable (_ key: StepKey, _ attempt: Int) -> RunExecution.StandIn?)?
 
     package init() {}
 }

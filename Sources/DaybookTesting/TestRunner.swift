@@ -37,6 +37,7 @@ public actor TestRunner {
     private let surroundings: ManualNode.Surroundings
     private var machine: ManualNode
     private let firstDay: Int32
+    private let standIns = StepStandIns()
 
     /// - Parameters:
     ///   - function: the only function there is, with its failure handler.
@@ -66,6 +67,7 @@ public actor TestRunner {
         var configuration = ManualNode.configuration()
         configuration.decodesOwnResults = true
         configuration.replaysSteps = replaysSteps
+        configuration.standIn = { [standIns] key, _ in standIns.next(for: key) }
         if goesCold {
             configuration.coldAfter = 0
             configuration.parkedRunsMax = 0
@@ -227,6 +229,29 @@ public actor TestRunner {
             if run.functionID == function { return run }
         }
         throw TestRunnerError("the tick of '\(function)' started no run")
+    }
+
+    // MARK: - Steps
+
+    /// Makes the next attempts of a step fail without running its body.
+    ///
+    /// - Parameters:
+    ///   - id: the step's id, in every run and for each of its uses; with `:1`, `:2`… at its end, for that use alone.
+    ///   - times: how many attempts. The default is one.
+    ///   - error: what the body throws, in appearance.
+    public func failStep(_ id: String, times: Int = 1, with error: any Error) {
+        standIns.fail(id, times: times, with: error)
+    }
+
+    /// Makes a step succeed with a value from now on, without running its body; attempts that are to fail come first.
+    /// - Throws: when the value cannot be encoded.
+    public func succeedStep(_ id: String, with value: some Encodable) throws {
+        standIns.succeed(id, with: try TestValueCoding.encode(value))
+    }
+
+    /// The same for a step without a result.
+    public func succeedStep(_ id: String) {
+        standIns.succeed(id, with: Array("null".utf8))
     }
 
     // MARK: - Failures

@@ -78,6 +78,32 @@ struct TestRunnerTests {
         #expect(await runner.executions(of: sent.id)["send"] == 3)
     }
 
+    @Test func `execution rule 16: a step that is made to fail does not run, and is tried again`() async throws {
+        let runner = try await TestRunner(welcome)
+        await runner.failStep("load", times: 2, with: CancellationError())
+        let sent = try await runner.send(UserCreated(userId: "ada"))
+        #expect(sent.run.step("load")?.error?.name == "CancellationError")
+        #expect(calls.count("load") == 0)
+        try await runner.advance(by: .minutes(5))
+        #expect(calls.count("load") == 1)
+        #expect(await runner.executions(of: sent.id) == ["load": 3])
+        await runner.failStep("load", times: 3, with: Flaky())
+        let second = try await runner.send(UserCreated(userId: "bob"))
+        try await runner.advance(by: .minutes(5))
+        #expect(await runner.run(second.id).status == .failed)
+    }
+
+    @Test func `a step that is given its value does not run`() async throws {
+        let runner = try await TestRunner(welcome)
+        try await runner.succeedStep("load", with: "EVE")
+        await runner.succeedStep("send")
+        let sent = try await runner.send(UserCreated(userId: "ada"))
+        try await runner.crash()
+        try await runner.send(UserConfirmed(userId: "ada"))
+        #expect(try await runner.run(sent.id).output(as: String.self) == "EVE confirmed")
+        #expect(calls.count("load") == 0 && calls.count("send") == 0)
+    }
+
     @Test func `every step is followed by a replay, unless that is turned off`() async throws {
         let function = DurableFunction("f", on: UserCreated.self) { [calls] _, step in
             calls.note("pass")

@@ -2,9 +2,9 @@ import Daybook
 import DaybookCommands
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The program that `Tests/kill.py` kills: functions whose steps leave a line in a file of their own each time they

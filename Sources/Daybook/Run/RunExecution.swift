@@ -19,11 +19,24 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         package var decodesOwnResults: Bool
         /// Step calls in one run before it fails.
         package var stepsMax: Int
+        /// Asked before every body what takes its place, if anything does. For tests.
+        package var standIn: (@Sendable (_ key: StepKey, _ attempt: Int) -> StandIn?)?
 
-        package init(decodesOwnResults: Bool = false, stepsMax: Int = 10_000) {
+        package init(
+            decodesOwnResults: Bool = false, stepsMax: Int = 10_000,
+            standIn: (@Sendable (_ key: StepKey, _ attempt: Int) -> StandIn?)? = nil
+        ) {
             self.decodesOwnResults = decodesOwnResults
             self.stepsMax = stepsMax
+            self.standIn = standIn
         }
+    }
+
+    /// What a test puts in the place of a body.
+    package enum StandIn: Sendable {
+        case fails(any Error)
+        /// The value as JSON.
+        case returns([UInt8])
     }
 
     package enum CloseMode: Sendable {

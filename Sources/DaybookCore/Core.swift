@@ -186,6 +186,25 @@ package final class Core {
     /// All unfinished runs, newest first.
     package var runSummaries: [RunSummary] { runs.keys.sorted(by: >).compactMap { summary(of: $0) } }
 
+    /// The newest unfinished runs, newest first.
+    /// - Parameters:
+    ///   - cursor: only runs before this one; nil for all.
+    ///   - isWanted: by the function's id, and whether the run has started.
+    package func newestRuns(
+        before cursor: ULID?, limit: Int, where isWanted: (_ function: String, _ hasStarted: Bool) -> Bool
+    ) -> [RunSummary] {
+        // Only ids are looked at until the few that are shown are known: there may be a million of the others.
+        let chosen = functions.map { function in
+            (queued: isWanted(function.config.id, false), started: isWanted(function.config.id, true))
+        }
+        var ids: [ULID] = []
+        for (id, run) in runs where cursor.map({ id < $0 }) ?? true {
+            if run.startedAt == nil ? chosen[run.function].queued : chosen[run.function].started { ids.append(id) }
+        }
+        ids.sort(by: >)
+        return ids.prefix(limit).compactMap { summary(of: $0) }
+    }
+
     private func summary(_ run: Run) -> RunSummary {
         RunSummary(
             id: run.id, function: functions[run.function].config.id,

@@ -142,8 +142,7 @@ package final class API: Sendable {
             }
             query.cursor = cursor
         }
-        let wanted = query
-        let page = try await read { (model) throws(ReadError) in try model.runs(wanted) }
+        let page = try await page(query)
         return Response(list: page.rows, next: page.next?.text) { $0.append(to: &$1) }
     }
 
@@ -205,10 +204,21 @@ package final class API: Sendable {
     private func read<Value: Sendable>(
         _ run: String? = nil, _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
     ) async throws -> Value {
-        let node = node
         // A run of which the whole id is known is read from its own records.
         let isKnown = run.map { ULID($0) != nil } ?? false
-        let unfinished = isKnown ? [] : await node.inspect { $0.runSummaries }
+        return try await read(isKnown ? [] : await node.inspect { $0.runSummaries }, look)
+    }
+
+    private func page(_ query: RunQuery) async throws -> RunPage {
+        try await read(await node.inspect { query.unfinished(in: $0) }) { model throws(ReadError) in
+            try model.runs(query)
+        }
+    }
+
+    private func read<Value: Sendable>(
+        _ unfinished: [RunSummary], _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
+    ) async throws -> Value {
+        let node = node
         let result = try await NIOThreadPool.singleton.runIfActive { () -> Result<Value, ReadError> in
             do throws(ReadError) {
                 return .success(try look(try node.readModel(unfinished: unfinished)))

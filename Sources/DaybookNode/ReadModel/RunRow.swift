@@ -146,10 +146,19 @@ package struct RunQuery: Sendable, Equatable {
 
     package init() {}
 
-    func takes(_ row: RunRow) -> Bool {
-        if !statuses.isEmpty, !statuses.contains(row.status) { return false }
-        if let function, row.function != function, !row.function.hasSuffix("-" + function) { return false }
+    func takes(_ row: RunRow) -> Bool { takes(function: row.function, status: row.status) }
+
+    private func takes(function id: String, status: RunStatus) -> Bool {
+        if !statuses.isEmpty, !statuses.contains(status) { return false }
+        if let function, id != function, !id.hasSuffix("-" + function) { return false }
         return true
+    }
+
+    /// The unfinished runs that can be on the page.
+    package func unfinished(in core: Core) -> [RunSummary] {
+        core.newestRuns(before: cursor, limit: limit + 1) { function, hasStarted in
+            takes(function: function, status: hasStarted ? .running : .queued)
+        }
     }
 }
 

@@ -104,6 +104,10 @@ let package = Package(
             name: "DaybookJournalTests",
             dependencies: ["DaybookFakes", "DaybookJournal", "DaybookSystem", "DaybookValues"],
             swiftSettings: settings),
+        // The program in the README.
+        .executableTarget(
+            name: "ReadmeProgram", dependencies: ["Daybook", "DaybookCommands"], path: "Tests/ReadmeProgram",
+            swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
         // What a job library is: plain Swift 6, and Daybook alone.
         .target(
             name: "DaybookPlainModule", dependencies: ["Daybook"], path: "Tests/DaybookTests/PlainModule",

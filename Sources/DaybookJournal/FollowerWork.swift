@@ -19,6 +19,8 @@ struct FollowerWork: Sendable {
         var after: StreamFileState
         var final: ParsedRecord?
         var finalSource = 0
+        /// Of a run that was set aside: its file is left as it is, and only its end is taken note of.
+        var isSetAside = false
         /// Nil unless the lines do not fit what the file has.
         var failure: String?
     }
@@ -113,10 +115,10 @@ struct FollowerWork: Sendable {
         if sources[0].isEmpty, offset < current.end {
             throw FileError(errno: 5, operation: .read, path: current.name.path)
         }
-        var indexLines: [Int: [UInt8]] = [:]
         for index in groups.indices where groups[index].failure == nil && !groups[index].pieces.isEmpty {
-            try write(disk, &groups[index], sources, &indexLines)
+            try write(disk, &groups[index], sources)
         }
+        let indexLines = try indexLines(disk, of: groups, sources)
         for (hour, lines) in indexLines.sorted(by: { $0.key < $1.key }) { try appendIndex(disk, hour, lines) }
         for group in groups { settle(group, at: lastQ) }
         for (hour, lines) in indexLines {
@@ -205,9 +207,13 @@ struct FollowerWork: Sendable {
         if let known = groupOf[record.stream] {
             index = known
         } else {
-            if case .run(let run) = record.stream, quarantined[run] != nil { return }
+            var isSetAside = false
+            if case .run(let run) = record.stream { isSetAside = quarantined[run] != nil }
+            if isSetAside, !record.isFinal { return }
             let before: StreamFileState
-            if let state = files[record.stream] {
+            if isSetAside {
+                before = StreamFileState(bytes: 0, n: 0, checksum: 0)
+            } else if let state = files[record.stream] {
                 before = state
             } else if record.n == 0 {
                 before = StreamFileState(bytes: 0, n: 0, checksum: 0)
@@ -216,9 +222,14 @@ struct FollowerWork: Sendable {
             }
             index = groups.count
             groupOf[record.stream] = index
-            groups.append(Group(stream: record.stream, before: before, after: before))
+            groups.append(Group(stream: record.stream, before: before, after: before, isSetAside: isSetAside))
         }
-        guard groups[index].failure == nil, record.n >= groups[index].after.n else { return }
+        if record.isFinal {
+            // Also where the file fails: the list of finished runs is the only other place for how a run ended.
+            groups[index].final = record
+            groups[index].finalSource = source
+        }
+        guard !groups[index].isSetAside, groups[index].failure == nil, record.n >= groups[index].after.n else { return }
         if record.n > groups[index].after.n, case .run = record.stream {
             groups[index].failure = "its record \(groups[index].after.n) is missing before record \(record.n)"
             return
@@ -232,10 +243,6 @@ struct FollowerWork: Sendable {
         }
         groups[index].after = StreamFileState(
             bytes: groups[index].after.bytes + UInt64(record.line.count), n: record.n &+ 1, checksum: record.checksum)
-        if record.isFinal {
-            groups[index].final = record
-            groups[index].finalSource = source
-        }
     }
 
     /// Where a file stands that the table does not know, by what is in it.
@@ -254,7 +261,7 @@ struct FollowerWork: Sendable {
 
     /// Rule 8: written at the table's length, then cut to the new one, so that doing it twice gives the same file.
     private mutating func write(
-        _ disk: any Disk, _ group: inout Group, _ sources: [[UInt8]], _ indexLines: inout [Int: [UInt8]]
+        _ disk: any Disk, _ group: inout Group, _ sources: [[UInt8]]
     ) throws(FileError) {
         let path = group.stream.path
         do throws(FileError) {
@@ -291,27 +298,6 @@ struct FollowerWork: Sendable {
                 return
             }
         }
-        guard let final = group.final, case .run(let run) = group.stream else { return }
-        var line: [UInt8] = []
-        line.append("{\"id\":\"")
-        run.append(to: &line)
-        line.append("\",\"q\":")
-        line.appendDecimal(final.q)
-        line.append(",\"t\":\"")
-        final.time.append(to: &line)
-        line.append("\",\"n\":")
-        line.appendDecimal(UInt64(group.after.n))
-        line.append(",\"bytes\":")
-        line.appendDecimal(group.after.bytes)
-        line.append(",\"k\":\"")
-        line.append(contentsOf: sources[group.finalSource][final.kind])
-        line.append("\"")
-        if !final.index.isEmpty {
-            line.append(",\"index\":")
-            line.append(contentsOf: sources[group.finalSource][final.index])
-        }
-        line.closeLine(from: 0)
-        indexLines[RunPath.hour(of: run), default: []] += line
     }
 
     private mutating func settle(_ group: Group, at q: UInt64) {
@@ -320,6 +306,12 @@ struct FollowerWork: Sendable {
             guard case .run(let run) = group.stream else { return }
             quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
             found.append((run, .streamFileFailed(path: group.stream.path, message: failure)))
+            if group.final != nil { files[group.stream] = nil }
+            return
+        }
+        if group.isSetAside {
+            short[group.stream] = nil
+            files[group.stream] = nil
             return
         }
         guard !group.pieces.isEmpty else { return }
@@ -359,28 +351,70 @@ struct FollowerWork: Sendable {
     }
 
     private mutating func ensureFolder(_ disk: any Disk, _ folder: String, holdsNewFile: Bool) throws(FileError) {
-        if knownFolders.insert(folder).inserted {
+        if !knownFolders.contains(folder) {
+            // Also when it is there: a process that made it may have died before its name was durable.
             var parent = folder
-            while !parent.isEmpty, try disk.stat(parent) == nil {
-                changedFolders.insert(parent)
+            while !parent.isEmpty {
                 parent = parentPath(parent)
                 changedFolders.insert(parent)
             }
             try disk.makeDirectory(folder)
+            knownFolders.insert(folder)
         }
         if holdsNewFile { changedFolders.insert(folder) }
     }
 
     // MARK: - Lists of finished runs
 
+    /// The lines for runs that end in the piece at hand, by hour, in the order of the log.
+    private func indexLines(
+        _ disk: any Disk, of groups: [Group], _ sources: [[UInt8]]
+    ) throws(FileError) -> [Int: [UInt8]] {
+        var ends: [(run: ULID, final: ParsedRecord, group: Group)] = []
+        for group in groups {
+            if let final = group.final, case .run(let run) = group.stream { ends.append((run, final, group)) }
+        }
+        ends.sort { $0.final.q < $1.final.q }
+        var lines: [Int: [UInt8]] = [:]
+        for (run, final, group) in ends {
+            // The file of a run that was set aside has what it has, which may be nothing at all.
+            let isWhole = !group.isSetAside && group.failure == nil
+            let fileBytes = isWhole ? group.after.bytes : UInt64(try disk.stat(group.stream.path)?.bytes ?? 0)
+            var line: [UInt8] = []
+            line.append("{\"id\":\"")
+            run.append(to: &line)
+            line.append("\",\"q\":")
+            line.appendDecimal(final.q)
+            line.append(",\"t\":\"")
+            final.time.append(to: &line)
+            line.append("\",\"n\":")
+            line.appendDecimal(UInt64(final.n) + 1)
+            line.append(",\"bytes\":")
+            line.appendDecimal(fileBytes)
+            line.append(",\"k\":\"")
+            line.append(contentsOf: sources[group.finalSource][final.kind])
+            line.append("\"")
+            if !final.index.isEmpty {
+                line.append(",\"index\":")
+                line.append(contentsOf: sources[group.finalSource][final.index])
+            }
+            line.closeLine(from: 0)
+            lines[RunPath.hour(of: run), default: []] += line
+        }
+        return lines
+    }
+
     /// Appends to the index of an hour. Its lines are in the order of the log, so what an earlier process wrote beyond
     /// our position can be told and is cut off.
     private mutating func appendIndex(_ disk: any Disk, _ hour: Int, _ lines: [UInt8]) throws(FileError) {
         let path = RunPath.index(hour: hour)
+        // A run that was set aside early may have no file, and its hour no folder.
+        try ensureFolder(disk, RunPath.directory(hour: hour), holdsNewFile: false)
         let file = try disk.open(path, .create)
         if indexes[hour] == nil {
             let content = try file.readAll()
-            if content.isEmpty { changedFolders.insert(RunPath.directory(hour: hour)) }
+            // New, or made by a process that died before the name was durable.
+            changedFolders.insert(RunPath.directory(hour: hour))
             indexes[hour] = IndexFile(bytes: RunIndex.length(of: content, upTo: q))
         }
         guard let index = indexes[hour] else { return }

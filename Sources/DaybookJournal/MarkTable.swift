@@ -82,17 +82,17 @@ package final class MarkTable: Sendable {
     /// A slot for one step at a time.
     /// - Throws: when the file has to grow and cannot; then the step must wait.
     package func claim() throws(FileError) -> Int {
-        if let slot = slots.withLock({ $0.free.popLast() }) { return slot }
-        let block = slots.withLock { $0.regions.count }
-        let region = try disk.map(Self.path, at: block * Self.blockBytes, bytes: Self.blockBytes)
-        return slots.withLock { slots in
-            // Another thread may have grown the file to the same size; then its region is as good as ours.
-            if slots.regions.count == block {
+        while true {
+            let (slot, block) = slots.withLock { ($0.free.popLast(), $0.regions.count) }
+            if let slot { return slot }
+            let region = try disk.map(Self.path, at: block * Self.blockBytes, bytes: Self.blockBytes)
+            slots.withLock { slots in
+                // Other threads may have grown the file meanwhile, and even taken every slot that this gave.
+                guard slots.regions.count == block else { return }
                 slots.regions.append(region)
                 let first = block * Self.slotsPerBlock
-                slots.free.append(contentsOf: (first..<first + Self.slotsPerBlock).reversed())
+                slots.free.insert(contentsOf: (first..<first + Self.slotsPerBlock).reversed(), at: 0)
             }
-            return slots.free.removeLast()
         }
     }
 

@@ -2,6 +2,7 @@ import DaybookFakes
 import DaybookJournal
 import DaybookSystem
 import DaybookValues
+import Synchronization
 import Testing
 
 struct OpeningTests {
@@ -319,6 +320,61 @@ struct MarkTests {
         world.disk.crash()
         #expect(try world.open().marks.deadMarks.count == 2_500)
     }
+
+    @Test func `the table grows once more when others have grown it and taken all that this gave`() throws {
+        let world = World()
+        let disk = OvertakingDisk(base: world.disk)
+        var state = RecordedState()
+        let journal = try Journal.open(disk: disk, clock: world.clock, options: world.options, replay: &state)
+        // The first block has 1,023 slots; whoever comes next has to grow the file, and is overtaken while it does.
+        var slots: Set<Int> = []
+        for _ in 0..<1_023 { #expect(slots.insert(try journal.marks.claim()).inserted) }
+        let taken = Mutex<[Int]>([])
+        disk.beforeNextMap.withLock { action in
+            action = {
+                for _ in 0..<1_024 {
+                    guard let slot = try? journal.marks.claim() else { return }
+                    taken.withLock { $0.append(slot) }
+                }
+            }
+        }
+        #expect(slots.insert(try journal.marks.claim()).inserted)
+        #expect(taken.withLock { $0.count } == 1_024)
+        for slot in taken.withLock({ $0 }) { #expect(slots.insert(slot).inserted) }
+        #expect(slots.count == 2_048)
+    }
+}
+
+/// Lets something else happen while a file is being mapped.
+private final class OvertakingDisk: Disk {
+    let beforeNextMap = Mutex<(@Sendable () -> Void)?>(nil)
+    private let base: MemoryDisk
+
+    init(base: MemoryDisk) { self.base = base }
+
+    func map(_ path: String, at offset: Int, bytes: Int) throws(FileError) -> any MappedRegion {
+        let action = beforeNextMap.withLock { action in
+            defer { action = nil }
+            return action
+        }
+        action?()
+        return try base.map(path, at: offset, bytes: bytes)
+    }
+
+    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any DiskFile { try base.open(path, mode) }
+    func makeDirectory(_ path: String) throws(FileError) { try base.makeDirectory(path) }
+    func list(_ path: String) throws(FileError) -> [DirectoryEntry] { try base.list(path) }
+    func stat(_ path: String) throws(FileError) -> FileStatus? { try base.stat(path) }
+    func rename(_ source: String, to destination: String) throws(FileError) {
+        try base.rename(source, to: destination)
+    }
+    func unlink(_ path: String) throws(FileError) { try base.unlink(path) }
+    func removeDirectory(_ path: String) throws(FileError) { try base.removeDirectory(path) }
+    func syncDirectory(_ path: String) throws(FileError) { try base.syncDirectory(path) }
+    func syncFileSystem() throws(FileError) { try base.syncFileSystem() }
+    func freeSpace() throws(FileError) -> FreeSpace { try base.freeSpace() }
+    func fileSystemKind() throws(FileError) -> FileSystemKind { try base.fileSystemKind() }
+    func lock(_ path: String) throws(FileError) -> (any DiskLock)? { try base.lock(path) }
 }
 
 struct RoomTests {

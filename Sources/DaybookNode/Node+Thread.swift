@@ -1,4 +1,4 @@
-package import Daybook
+import Daybook
 package import DaybookCore
 import DaybookJournal
 import DaybookSystem
@@ -191,10 +191,14 @@ extension Node {
         }
     }
 
-    /// Progress of a run whose code is loaded, by step; the empty key is the run's own.
-    package func progress(of id: ULID) async -> [String: Daybook.Progress] {
-        await withCheckedContinuation { (reply: CheckedContinuation<[String: Daybook.Progress], Never>) in
+    /// What a run whose code is loaded last reported of its progress: its own first, then that of its steps by name.
+    package func progress(of id: ULID) async -> [ReportedProgress] {
+        let reports = await withCheckedContinuation { (reply: CheckedContinuation<[String: Daybook.Progress], Never>) in
             mailbox.post(.inspect { node in reply.resume(returning: node.live[id]?.progress ?? [:]) })
+        }
+        return reports.sorted { $0.key < $1.key }.map { step, progress in
+            ReportedProgress(
+                step: step.isEmpty ? nil : step, done: progress.done, total: progress.total, message: progress.message)
         }
     }
 

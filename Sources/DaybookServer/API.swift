@@ -147,7 +147,8 @@ package final class API: Sendable {
     }
 
     private func run(_ text: String) async throws -> Response {
-        let detail = try await read(text) { (model) throws(ReadError) in try model.detail(of: model.resolve(text)) }
+        var detail = try await read(text) { (model) throws(ReadError) in try model.detail(of: model.resolve(text)) }
+        detail.progress = await node.progress(of: detail.id)
         var json: [UInt8] = []
         json.append(json: #"{"data":"#)
         detail.append(to: &json)

@@ -28,6 +28,17 @@ struct RunRouteTests {
         }
     }
 
+    @Test func `a run under way shows how far it says it is`() async throws {
+        try await ServerHarness.run { server in
+            try await server.send(#"{"name":"test/import"}"#, awaiting: "sleep.started")
+            let list = try await server.get("/v1/runs?function=import")
+            let run = try await server.get("/v1/runs/\(list.string("data.0.id") ?? "")")
+            #expect(run.json?.at(path: "data.progress.0.done")?.integer == 12)
+            #expect(run.json?.at(path: "data.progress.0.total")?.integer == 200)
+            #expect(run.string("data.progress.0.message") == "importing")
+        }
+    }
+
     @Test func `lists are filtered by status, function and time`() async throws {
         try await ServerHarness.run { server in
             try await server.send(

@@ -68,6 +68,10 @@ let testFunctions: [any FunctionDefinition] = [
     DurableFunction("weekly", cron: "0 8 * * 1") { _, step in
         try await step.run("digest") { "sent" }
     },
+    DurableFunction("import", on: [.event("test/import")]) { _, step in
+        step.progress(12, of: 200, "importing")
+        try await step.sleep("pause", for: .hours(1))
+    },
 ]
 
 /// A real node with a real socket in a directory of its own.

@@ -19,6 +19,10 @@ func runText(_ run: JSONView) -> String {
         let took = run.instant("startedAt").map { "  (took \(durationText(microseconds: (ended - $0) * 1_000)))" } ?? ""
         lines.append("Ended     \(ended.rfc3339)\(took)")
     }
+    run.member("progress")?.forEachElement { report in
+        lines.append("Progress  \(progressText(report))")
+        return true
+    }
     var steps: [JSONView] = []
     run.member("steps")?.forEachElement { step in
         steps.append(step)
@@ -50,6 +54,14 @@ func runText(_ run: JSONView) -> String {
         }
     }
     return lines.joined(separator: "\n")
+}
+
+/// `12 of 200  importing`, for a step with its name.
+private func progressText(_ report: JSONView) -> String {
+    let count = "\(report.member("done")?.integer ?? 0) of \(report.member("total")?.integer ?? 0)"
+    return ["step", "message"].reduce(into: count) { text, name in
+        if report.member(name) != nil { text += "  " + (name == "step" ? "in step " : "") + report.text(name) }
+    }
 }
 
 private func valueText(_ value: JSONView, _ name: String) -> String {

@@ -23,6 +23,14 @@ extension RunDetail {
             json.append(json: #","failedAttempts":"#)
             Self.append(attempts, to: &json)
         }
+        if !progress.isEmpty {
+            json.append(json: #","progress":["#)
+            for (index, report) in progress.enumerated() {
+                if index > 0 { json.append(UInt8(ascii: ",")) }
+                report.append(to: &json)
+            }
+            json.append(UInt8(ascii: "]"))
+        }
         json.append(json: #","steps":["#)
         for (index, step) in steps.enumerated() {
             if index > 0 { json.append(UInt8(ascii: ",")) }
@@ -125,6 +133,26 @@ extension StepDetail {
         if status != .completed, let error {
             json.append(json: #","error":"#)
             json.append(contentsOf: error)
+        }
+        json.append(UInt8(ascii: "}"))
+    }
+}
+
+extension ReportedProgress {
+    fileprivate func append(to json: inout [UInt8]) {
+        json.append(json: #"{"#)
+        if let step {
+            json.append(json: #""step":"#)
+            json.append(jsonString: step)
+            json.append(UInt8(ascii: ","))
+        }
+        json.append(json: #""done":"#)
+        json.append(json: done)
+        json.append(json: #","total":"#)
+        json.append(json: total)
+        if let message {
+            json.append(json: #","message":"#)
+            json.append(jsonString: message)
         }
         json.append(UInt8(ascii: "}"))
     }

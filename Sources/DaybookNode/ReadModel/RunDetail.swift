@@ -66,6 +66,15 @@ package struct StepDetail: Sendable, Equatable {
     }
 }
 
+/// How far a run, or one of its steps, is by its author's word.
+package struct ReportedProgress: Sendable, Equatable {
+    /// Nil for the run as a whole.
+    package var step: String?
+    package var done: Int
+    package var total: Int
+    package var message: String?
+}
+
 /// All that the records of one run say, in the shape people look at it.
 package struct RunDetail: Sendable {
     package let id: ULID
@@ -84,6 +93,8 @@ package struct RunDetail: Sendable {
     package private(set) var reason: String?
     /// The event it was given, when it is at hand or was read.
     package var event: [UInt8]?
+    /// What its code, while it is loaded, last said of its progress. Not on record.
+    package var progress: [ReportedProgress] = []
     /// What could not be read.
     package var damage: String?
     /// Results of steps in journal order, for `retry --from`.

@@ -141,19 +141,19 @@ package enum JournalOpenError: Error, Sendable, CustomStringConvertible {
         case .damaged(let damage):
             """
             \(damage.description) Nobody can tell which run it belongs to, so nothing was started and nothing was \
-            changed. Run `daybook repair` to look at it and decide, or restore a backup.
+            changed. `verify` says what else is wrong; then restore a backup.
             """
         case .newerVersion(let path, let what):
             "\(path) was written by a newer version of Daybook (\(what)). Install that version; nothing was changed."
         case .gap(let from, let to):
             """
             The log has no records \(from) to \(to), and no snapshot or stream file makes up for them. Nothing was \
-            changed. Restore the missing files of journal/ or a backup, or run `daybook repair`.
+            changed. Restore the missing files of journal/, or a backup.
             """
         case .recordRefused(let q, let stream, let message):
             """
             Record \(q) of \(stream.text) could not be applied: \(message). It belongs to no run, so it cannot be set \
-            aside. Nothing was changed; run `daybook repair`.
+            aside. Nothing was changed. `verify` says what else is wrong; then restore a backup.
             """
         case .noRoom(let error):
             """

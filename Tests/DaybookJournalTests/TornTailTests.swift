@@ -125,7 +125,7 @@ struct TornTailTests {
         #expect(state.qs == [1, 2, 5, 6, 7])
     }
 
-    @Test func `a damaged record of no known run stops the start and names repair`() throws {
+    @Test func `a damaged record of no known run stops the start and says what to do`() throws {
         let (world, path, start, _) = try threeBatches()
         // The line and the owners in the commit line both go.
         let bytes = try world.disk.contents(of: path) ?? []
@@ -133,7 +133,7 @@ struct TornTailTests {
         try world.disk.open(path, .readWrite).write([UInt8](repeating: 0, count: start - first), at: first)
         #expect(bytes.count > start)
         #expect { try world.recovered() } throws: { error in
-            "\(error)".contains("daybook repair") && "\(error)".contains(path)
+            "\(error)".contains("restore a backup") && "\(error)".contains(path)
         }
     }
 

@@ -37,7 +37,10 @@ class Load(threading.Thread):
     def run(self):
         connection = UnixConnection(self.socket_path)
         while not self.stop:
-            batch = [self.state.event() for _ in range(random.choice([1, 1, 5, 20]))]
+            batch = self.state.batch()
+            if not batch:
+                time.sleep(0.005)
+                continue
             try:
                 connection.request("POST", "/e/kill", json.dumps(batch), {"Content-Type": "application/json"})
                 answer = connection.getresponse()
@@ -54,13 +57,27 @@ class Load(threading.Thread):
 class State:
     def __init__(self, seed):
         self.random, self.lock = random.Random(seed), threading.Lock()
-        self.next, self.acknowledged, self.problems = 0, set(), []
+        self.next, self.left, self.acknowledged, self.problems = 0, 0, set(), []
+
+    def begin_round(self):
+        """So many events this round: a backlog that only grows would leave no time for steps between two kills."""
+        with self.lock:
+            self.left = self.random.randrange(20, 200)
+
+    def batch(self):
+        with self.lock:
+            count = min(self.left, self.random.choice([1, 1, 5, 20]))
+            self.left -= count
+            return [self.new_event() for _ in range(count)]
 
     def event(self):
         with self.lock:
-            self.next += 1
-            name = self.random.choice(["kill/chain", "kill/fan", "kill/wait", "kill/chain"])
-            return {"name": name, "data": {"token": self.next}}
+            return self.new_event()
+
+    def new_event(self):
+        self.next += 1
+        name = self.random.choice(["kill/chain", "kill/fan", "kill/wait", "kill/chain"])
+        return {"name": name, "data": {"token": self.next}}
 
     def acknowledge(self, tokens):
         with self.lock:
@@ -159,6 +176,7 @@ def main():
                 print(f"round {number}: the server did not start; see {log_path}")
                 return 1
             else:
+                state.begin_round()
                 loads = [Load(socket_path, state) for _ in range(4)]
                 for load in loads:
                     load.start()

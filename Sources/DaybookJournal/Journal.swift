@@ -80,6 +80,14 @@ package final class Journal: Sendable {
     /// Every record of a run so far, the newest included.
     package func runRecords(_ id: ULID) throws(RunRecordsError) -> RunRecords {
         try follower.catchUpOrThrow(to: flushedQ)
-        return try RunRecords(disk: disk, stream: .run(id))
+        return try records(of: .run(id)) { _ in }
+    }
+
+    /// The records that a stream's file has, while the follower may be adding to it.
+    @discardableResult
+    package func records(
+        of stream: StreamID, _ body: (RecordView) -> Void
+    ) throws(RunRecordsError) -> RunRecords {
+        try RunRecords(disk: disk, stream: stream, settledBytes: { follower.fileState(of: stream)?.bytes }, body)
     }
 }

@@ -25,17 +25,19 @@ package struct RunRecords: Sendable {
     }
 
     /// As above, and gives out every record on the way, for those who need all of them once.
+    ///
+    /// - Parameter settledBytes: how much of the file is complete; nil, the default, when nobody writes it. Asked only
+    ///   when the file ends within a line: whether more is being appended just now, or something is damaged.
     package init(
-        disk: any Disk, stream: StreamID, _ body: (RecordView) -> Void
+        disk: any Disk, stream: StreamID, settledBytes: () -> UInt64? = { nil }, _ body: (RecordView) -> Void
     ) throws(RunRecordsError) {
         self.disk = disk
         self.stream = stream
-        let content: [UInt8]
-        do throws(FileError) {
-            guard let found = try disk.contents(of: stream.path) else { throw FileError(missing: stream.path) }
-            content = found
-        } catch {
-            throw error.isMissing ? .unknown(stream) : .file(error)
+        var content = try Self.content(disk, stream)
+        var settled: UInt64?
+        if let last = content.last, last != UInt8(ascii: "\n") {
+            settled = settledBytes()
+            if settled != nil { content = try Self.content(disk, stream) }
         }
         var entries: [Entry] = []
         let valid = StreamFile.forEach(content) { record in
@@ -47,8 +49,19 @@ package struct RunRecords: Sendable {
         }
         guard let first = entries.first else { throw .damaged(path: stream.path, offset: 0) }
         guard first.n == 0 else { throw .damaged(path: stream.path, offset: 0) }
-        guard valid == content.count else { throw .damaged(path: stream.path, offset: valid) }
+        guard valid == content.count || settled.map({ valid >= Int($0) }) ?? false else {
+            throw .damaged(path: stream.path, offset: valid)
+        }
         self.entries = entries
+    }
+
+    private static func content(_ disk: any Disk, _ stream: StreamID) throws(RunRecordsError) -> [UInt8] {
+        do throws(FileError) {
+            guard let found = try disk.contents(of: stream.path) else { throw FileError(missing: stream.path) }
+            return found
+        } catch {
+            throw error.isMissing ? .unknown(stream) : .file(error)
+        }
     }
 
     /// The fields of one record, checked again.

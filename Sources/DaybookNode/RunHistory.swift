@@ -20,7 +20,7 @@ package struct RunHistory: Sendable {
         try journal.follower.catchUp(to: min(q, journal.flushedQ))
         let large = StoredOutputs(id, journal)
         var failure: RecordError?
-        _ = try RunRecords(disk: journal.disk, stream: .run(id)) { view in
+        try journal.records(of: .run(id)) { view in
             guard view.q <= q, failure == nil else { return }
             do throws(RecordError) {
                 take(try view.decoded(), q: view.q, large)
@@ -62,7 +62,7 @@ package struct RunHistory: Sendable {
         case .received(let day, let id):
             try journal.follower.catchUp(to: journal.flushedQ)
             var found: [UInt8]?
-            _ = try RunRecords(disk: journal.disk, stream: .events(day: day)) { view in
+            try journal.records(of: .events(day: day)) { view in
                 guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id else {
                     return
                 }
@@ -87,7 +87,7 @@ private struct StoredOutputs: Sendable {
 
     func output(_ q: UInt64) throws -> [UInt8] {
         var found: [UInt8]?
-        _ = try RunRecords(disk: journal.disk, stream: .run(id)) { view in
+        try journal.records(of: .run(id)) { view in
             guard view.q == q, case .stepCompleted(let step)? = try? view.decoded() else { return }
             found = step.output
         }

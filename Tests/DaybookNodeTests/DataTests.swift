@@ -171,4 +171,23 @@ struct DataTests {
         let output = try world.output(run)
         #expect(output == #""42 negative""#)
     }
+
+    @Test func `a run's file that is being added to can be read; one that lost bytes cannot`() throws {
+        let function = DurableFunction("f", on: [.event("start")]) { _, step in
+            try await step.run("a") { 1 }
+            try await step.sleep("nap", for: .hours(1))
+        }
+        let world = try NodeWorld([function], log)
+        let run = try ULID.last(try world.send("start"))
+        let journal = world.machine.node.journal
+        let count = try journal.runRecords(run).entries.count
+        let file = try world.memory.open(StreamID.run(run).path, .readWrite)
+        let bytes = try file.bytes()
+        // Half a line, as a reader meets it while the follower writes.
+        try file.write(Array(#"{"q":99,"t":"20"#.utf8)[...], at: bytes)
+        #expect(try journal.runRecords(run).entries.count == count)
+        #expect(try RunHistory(journal, run, upTo: .max).memo.count == 1)
+        try file.truncate(to: bytes - 5)
+        #expect(throws: RunRecordsError.self) { try journal.runRecords(run) }
+    }
 }

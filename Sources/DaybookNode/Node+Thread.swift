@@ -166,15 +166,22 @@ extension Node {
     /// - Returns: by how many milliseconds the clock now stands ahead.
     package func advanceClock(by milliseconds: Int64) async -> Int64 {
         await withCheckedContinuation { (reply: CheckedContinuation<Int64, Never>) in
-            mailbox.post(
-                .inspect { node in
-                    let offset = node.clock.offset + milliseconds
-                    node.submit(.moveClock(offset: offset)) { _ in
-                        node.clock.offset = offset
-                        reply.resume(returning: offset)
-                    }
-                })
+            requestAdvance(by: milliseconds) { reply.resume(returning: $0) }
         }
+    }
+
+    /// The same for callers that are not async. `reply` is called on the writer's thread and must be short.
+    package func requestAdvance(by milliseconds: Int64, reply: @escaping @Sendable (Int64) -> Void) {
+        mailbox.post(
+            .inspect { node in
+                // Another move may be on its way to the journal: this one comes on top.
+                node.wantedOffset += milliseconds
+                let offset = node.wantedOffset
+                node.submit(.moveClock(offset: offset)) { _ in
+                    node.clock.offset = offset
+                    reply(offset)
+                }
+            })
     }
 
     /// Batches flushed so far, and their bytes.

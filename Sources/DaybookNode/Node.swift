@@ -30,6 +30,8 @@ package final class Node: @unchecked Sendable {
     // Writer.
     package let core: Core
     let clock: NodeClock
+    /// Where the movable clock is going to stand once all that was asked for is on disk.
+    var wantedOffset: Int64
     var random: UInt64
     /// Functions of this process, by whole id.
     var hosted: [String: FunctionRegistration] = [:]
@@ -92,6 +94,7 @@ package final class Node: @unchecked Sendable {
         self.clock = clock
         self.monotonicClock = monotonicClock
         self.random = random.next()
+        self.wantedOffset = clock.offset
         self.pool = pool
         self.loader = loader
         self.logger = logger

@@ -123,4 +123,15 @@ struct TimeTests {
         world.advance(.minutes(1))
         #expect(try world.status(run) == .completed)
     }
+
+    @Test func `two moves of the clock at once add up`() throws {
+        let world = try NodeWorld([], log)
+        let offsets = Shared<[Int64]>([])
+        for _ in 0..<2 {
+            world.machine.node.requestAdvance(by: 60_000) { offset in offsets.change { $0.append(offset) } }
+        }
+        _ = world.machine.settle()
+        #expect(offsets.current == [60_000, 120_000])
+        #expect(world.core().movedClockOffset == 120_000)
+    }
 }

@@ -14,7 +14,6 @@ extension Core {
             }
             fire(timer)
         }
-        compactTimers()
         return true
     }
 
@@ -61,12 +60,14 @@ extension Core {
         }
     }
 
-    /// Timers of what has ended are dropped once they outnumber what is alive.
-    private func compactTimers() {
+    /// Timers of what has ended are dropped once there are twice as many as were left the last time, so that what it
+    /// costs is spread over the timers that were set meanwhile.
+    func compactTimers() {
         let count = durationTimers.items.count + wallTimers.items.count
-        guard count > 4_096, count > 4 * runs.count else { return }
+        guard count > 4_096, count > 2 * timersAfterCompaction else { return }
         durationTimers.compact(isStale: isStale)
         wallTimers.compact(isStale: isStale)
+        timersAfterCompaction = durationTimers.items.count + wallTimers.items.count
     }
 
     private func isStale(_ target: TimerTarget) -> Bool {

@@ -45,6 +45,8 @@ package final class Core {
     var durationTimers = TimerHeap()
     /// Schedules and dates, by `Instant.wall`.
     var wallTimers = TimerHeap()
+    /// Timers that were left when those of what has ended were last dropped.
+    var timersAfterCompaction = 0
     var snapshot: SnapshotInProgress?
     var snapshotNumber: UInt32 = 0
 
@@ -73,6 +75,7 @@ package final class Core {
         self.seed = seed
         let suspect = suspects.first
         let answer = decide(command)
+        compactTimers()
         // One is cleared, so that the next may run. At the start of a process, `outstandingEffects` says so.
         if case .open = command { return answer }
         if let first = suspects.first, first != suspect { releaseSuspect() }

@@ -157,4 +157,16 @@ struct WaitForEventTests {
             }
         }
     }
+
+    @Test func `timeouts of waits that are over are not kept for long`() throws {
+        let bench = Bench([function()])
+        let run = try bench.startedRun()
+        for index in 0..<9_000 {
+            _ = bench.wait(run, "w\(index)", "e", timeout: 300 * day)
+            bench.publish("e")
+            bench.now = bench.now + 1
+        }
+        // Some may be left, but not the first ones.
+        if let due = bench.core.nextDeadlines.now { #expect(due > start + 300 * day + 4_000) }
+    }
 }

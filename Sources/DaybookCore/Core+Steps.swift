@@ -1,4 +1,4 @@
-import DaybookValues
+package import DaybookValues
 
 extension Core {
     func endBody(_ id: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64) -> Answer {
@@ -171,6 +171,9 @@ extension Core {
     }
 
     // MARK: - Suspects
+
+    /// Whether the suspect whose turn it is belongs to that run.
+    package func isFirstSuspect(_ id: ULID) -> Bool { suspects.first?.run == id }
 
     /// Lets the first suspect run.
     func releaseSuspect() {

@@ -98,7 +98,7 @@ package final class Core {
             return .done
         case .park(let id):
             // Only what will be woken may park.
-            guard let run = runs[id], !run.isParked,
+            guard let run = runs[id], !run.isParked || isFirstSuspect(id),
                 !run.open.isEmpty || run.retryAt.map({ $0 > time.now }) ?? false
             else { return .stale }
             emit(.run(id), .runParked)

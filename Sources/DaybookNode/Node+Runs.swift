@@ -165,7 +165,12 @@ extension Node {
             waitingRuns.append(id, input: input, bytesMax: configuration.waitingInputBytesMax)
             return
         }
-        guard let summary = core.summary(of: id), let registration = hosted[summary.function] else { return }
+        guard let summary = core.summary(of: id) else { return }
+        guard let registration = hosted[summary.function] else {
+            // A program without its code never clears it of suspicion, and other suspects must not wait for that.
+            if core.isFirstSuspect(id) { parkable.append(id) }
+            return
+        }
         // A result that comes while the function waits for its next attempt is found when that begins.
         if let retryAt = summary.retryAt, retryAt > clock.read().now { return }
         let run = LiveRun(

@@ -38,13 +38,15 @@ final class NodeWorld: @unchecked Sendable {
     }
 
     /// The process is gone; another one takes over.
-    func restart(_ functions: [any FunctionDefinition], dyingAfter last: Int? = nil) throws {
+    func restart(
+        _ functions: [any FunctionDefinition], app: String = NodeWorld.app, dyingAfter last: Int? = nil
+    ) throws {
         memory.crash()
         disk = MortalDisk(memory, dyingAfter: last)
         machine = try ManualNode(
             ManualNode.Surroundings(disk: disk, clock: clock, random: random), configuration)
         bodies.watch(disk, machine)
-        try machine.launch(try AppFunctions(app: Self.app, functions: functions, now: clock.now))
+        try machine.launch(try AppFunctions(app: app, functions: functions, now: clock.now))
         _ = machine.settle()
     }
 

@@ -114,4 +114,35 @@ struct PoisonTests {
         }
         for gate in gates { gate.open() }
     }
+
+    @Test func `suspects do not wait for those of a program whose code is not there`() throws {
+        let gate = Gate()
+        let isFirst = Shared(true)
+        let log = self.log
+        func function(_ id: String) -> DurableFunction<AnyEvent, Void> {
+            DurableFunction(id, on: [.event(id)], retries: 0) { _, step in
+                async let one: Void = step.run("\(id)-1") { attempt in
+                    log.note(attempt)
+                    if isFirst.current { await gate.wait() }
+                }
+                async let two: Void = step.run("\(id)-2") { attempt in
+                    log.note(attempt)
+                    if isFirst.current { await gate.wait() }
+                }
+                _ = try await (one, two)
+            }
+        }
+        let world = try NodeWorld([function("old")], log)
+        let old = try ULID.last(try world.send("old"))
+        try world.restart([function("new")], app: "u")
+        let new = try ULID.last(try world.send("new"))
+        #expect(log.count("new-1") == 1)
+        isFirst.set(false)
+        try world.restart([function("new")], app: "u")
+        #expect(try world.status(new) == .completed)
+        #expect(try world.status(old) == .running)
+        try world.restart([function("old")])
+        #expect(try world.status(old) == .completed)
+        gate.open()
+    }
 }

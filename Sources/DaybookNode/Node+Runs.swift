@@ -275,9 +275,12 @@ extension Node {
             let candidates = quietRuns[quietHead...].filter {
                 $0.run.quietSince == $0.since && $0.run.isLive
             }
-            let excess = candidates.count - configuration.parkedRunsMax * 3 / 4
-            let byDue = candidates.map { (run: $0.run, due: nextDue($0.run)) }.sorted { $0.due > $1.due }
-            for (run, _) in byDue.prefix(max(0, excess)) { unwind(run) }
+            // What made the list long may all be out of date.
+            if candidates.count > configuration.parkedRunsMax {
+                let excess = candidates.count - configuration.parkedRunsMax * 3 / 4
+                let byDue = candidates.map { (run: $0.run, due: nextDue($0.run)) }.sorted { $0.due > $1.due }
+                for (run, _) in byDue.prefix(excess) { unwind(run) }
+            }
             quietRuns.removeSubrange(quietHead...)
             quietRuns.append(contentsOf: candidates.filter { !$0.run.isClosing })
         }

@@ -131,6 +131,21 @@ struct GoingColdTests {
         #expect(try runs.allSatisfy { try world.status($0) == .completed })
     }
 
+    @Test func `runs that were quiet once and have ended do not count as parked`() throws {
+        let short = DurableFunction("short", on: [.event("hold")]) { _, step in
+            _ = try await step.waitForEvent("go", name: "go", timeout: .days(3))
+        }
+        let world = try NodeWorld([sleeper(), short], log) { $0.parkedRunsMax = 4 }
+        for _ in 0..<3 { try world.send("start") }
+        try world.send("hold")
+        try world.send("go")
+        // Three sleepers and this one are parked; the one before it was.
+        try world.send("hold")
+        let rows = try world.runs()
+        #expect(rows.count == 5)
+        #expect(rows.allSatisfy { !isParked(world, $0.id) })
+    }
+
     @Test func `execution rule 10: beyond liveRunsMax runs wait as data, first come first served`() throws {
         let order = Shared<[Int]>([])
         let gate = DurableFunction("g", on: [.event("start")]) { event, step in

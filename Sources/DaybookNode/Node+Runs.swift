@@ -192,10 +192,20 @@ extension Node {
         guard run.isLive else { return }
         switch loaded {
         case .success(let loaded): begin(run, loaded, isFirst: core.summary(of: run.id)?.startedAt == nil)
+        case .failure(let error) where error.isTemporary:
+            postponed.append(run.id)
+            forget(run)
         case .failure(let error):
             forget(run)
             mailbox.post(.command(.quarantine(run: run.id, reason: "\(error)"), reply: { _ in }))
         }
+    }
+
+    /// Tries again what could not be read for want of room.
+    func startPostponed() {
+        let ids = postponed
+        postponed = []
+        for id in ids { start(id, input: nil) }
     }
 
     private func begin(_ run: LiveRun, _ loaded: LoadedRun, isFirst: Bool) {

@@ -45,6 +45,8 @@ package final class Node: @unchecked Sendable {
     var quietHead = 0
     /// Runs whose code was unwound since the last batch.
     var parkable: [ULID] = []
+    /// Runs whose record could not be read because the disk was full.
+    var postponed: [ULID] = []
     /// Nothing new is started; set once.
     var isDraining = false
     private var isPaused = false
@@ -92,9 +94,9 @@ package final class Node: @unchecked Sendable {
         self.core = replay.core
         self.lastEpoch = replay.lastEpoch
         self.clock = clock
+        self.wantedOffset = clock.offset
         self.monotonicClock = monotonicClock
         self.random = random.next()
-        self.wantedOffset = clock.offset
         self.pool = pool
         self.loader = loader
         self.logger = logger
@@ -298,6 +300,13 @@ package final class Node: @unchecked Sendable {
             default: taken.append(submission)
             }
         }
+        // With a snapshot, old segments can go: the way to more room.
+        let now = nowNanoseconds
+        if now &- lastSweep >= 1_000_000_000 {
+            lastSweep = now
+            beginSnapshotIfDue()
+        }
+        continueSnapshot()
         return false
     }
 
@@ -312,6 +321,8 @@ package final class Node: @unchecked Sendable {
 
     /// How long nothing is to be done unless something is posted; nil for ever. Writer.
     package var nanosecondsToNextDeadline: UInt64? {
+        // Timers wait too while there is no room.
+        if isPaused { return nil }
         let time = clock.read()
         let deadlines = core.nextDeadlines
         let waits = [deadlines.now.map { $0 - time.now }, deadlines.wall.map { $0 - time.wall }].compactMap { $0 }
@@ -453,16 +464,20 @@ package final class Node: @unchecked Sendable {
         guard isCrowded || now &- lastSweep >= 1_000_000_000 else { return }
         lastSweep = now
         unwindQuietRuns(now: now, isCrowded: isCrowded)
+        startPostponed()
         for (run, reason) in journal.follower.takeQuarantined() {
             logger.error(
                 "run set aside: its file cannot be written", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
             mailbox.post(.command(.quarantine(run: run, reason: "\(reason)"), reply: { _ in }))
         }
-        if snapshotWriter == nil, journal.keeper.shouldSnapshot, !isDraining {
-            let writer = journal.beginSnapshot()
-            writer.append(core.beginSnapshot())
-            snapshotWriter = writer
-        }
+        beginSnapshotIfDue()
+    }
+
+    private func beginSnapshotIfDue() {
+        guard snapshotWriter == nil, journal.keeper.shouldSnapshot, !isDraining else { return }
+        let writer = journal.beginSnapshot()
+        writer.append(core.beginSnapshot())
+        snapshotWriter = writer
     }
 
     /// A slice of about a millisecond, between batches.

@@ -16,9 +16,12 @@ package struct LoadedRun: Sendable {
 /// Why the record of a run could not be read.
 package struct LoadError: Error, Sendable, CustomStringConvertible {
     package let description: String
+    /// Nothing is wrong with the record: the disk had no room for its file. Trying again later can help.
+    package let isTemporary: Bool
 
-    package init(_ description: String) {
+    package init(_ description: String, isTemporary: Bool = false) {
         self.description = description
+        self.isTemporary = isTemporary
     }
 }
 
@@ -49,7 +52,8 @@ package struct LoadRequest: Sendable {
             let input = try history.input(in: journal)
             completion(.success(LoadedRun(input: input, memo: memo, attempt: summary.attempt)))
         } catch {
-            completion(.failure(LoadError("its record cannot be read: \(error)")))
+            let isTemporary = (error as? FileError)?.isOutOfSpace ?? false
+            completion(.failure(LoadError("its record cannot be read: \(error)", isTemporary: isTemporary)))
         }
     }
 

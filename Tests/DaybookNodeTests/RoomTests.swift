@@ -60,4 +60,42 @@ struct RoomTests {
         #expect(try world.status(run) == .completed)
         #expect(log.names == ["a#1", "b#1"])
     }
+
+    private func sleeper() -> DurableFunction<AnyEvent, Void> {
+        DurableFunction("sleeper", on: [.event("start")]) { [log] _, step in
+            try await step.sleep("nap", for: .hours(1))
+            try await step.run("a") { attempt in log.note(attempt) }
+        }
+    }
+
+    @Test func `journal rule 6: a cold run that wakes on a full disk waits until its file can be written`() throws {
+        let world = try NodeWorld([sleeper()], log)
+        let run = try ULID.last(try world.send("start"))
+        world.advance(.minutes(1))
+        #expect(world.core().summary(of: run)?.isParked == true)
+        world.memory.setCapacity(bytes: 0)
+        world.advance(.hours(2))
+        #expect(world.core().hasRun(run))
+        #expect(log.names == [])
+        world.memory.setCapacity(bytes: .max)
+        world.advance(.seconds(5))
+        #expect(try world.status(run) == .completed)
+        #expect(log.names == ["a#1"])
+    }
+
+    @Test func `journal rule 6: with no room left no timer is waited for, and a snapshot is still taken`() throws {
+        let world = try NodeWorld([sleeper()], log) {
+            $0.journal.freeBytesMin = 1_000_000
+            $0.journal.roomBytesMin = 100_000_000
+            $0.journal.snapshotIntervalMilliseconds = 3_600_000
+        }
+        try world.send("start")
+        world.memory.setCapacity(bytes: 1_500_000)
+        try world.machine.node.journal.keeper.step()
+        world.clock.advance(milliseconds: 7_200_000)
+        for _ in 0..<3 { _ = world.machine.node.step() }
+        #expect(world.machine.node.nanosecondsToNextDeadline == nil)
+        while try world.machine.node.journal.keeper.step() {}
+        #expect(try world.memory.list("snapshot").count == 1)
+    }
 }

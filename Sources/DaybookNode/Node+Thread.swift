@@ -35,9 +35,9 @@ extension Node {
             mailbox.post(.inspect { node in node.beginDrain() })
             // The time limits run on a thread of their own.
             let limit = DedicatedThread(name: "daybook-drain") { [self] in
-                if drainWake.wait(timeoutNanoseconds: UInt64(max(0, drain)) * 1_000_000) { return }
+                if drainWake.wait(timeoutNanoseconds: nanoseconds(drain)) { return }
                 mailbox.post(.inspect { node in node.cancelBodies() })
-                if drainWake.wait(timeoutNanoseconds: UInt64(max(0, leaving)) * 1_000_000) { return }
+                if drainWake.wait(timeoutNanoseconds: nanoseconds(leaving)) { return }
                 mailbox.post(.inspect { node in node.leaveBodies() })
             }
             drainThread.withLock { $0 = limit }

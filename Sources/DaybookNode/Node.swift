@@ -327,7 +327,7 @@ package final class Node: @unchecked Sendable {
         let deadlines = core.nextDeadlines
         let waits = [deadlines.now.map { $0 - time.now }, deadlines.wall.map { $0 - time.wall }].compactMap { $0 }
         guard let milliseconds = waits.min() else { return nil }
-        return UInt64(max(0, milliseconds)) * 1_000_000
+        return nanoseconds(milliseconds)
     }
 
     private func handle(_ submission: Submission, at time: Instant) {

@@ -33,3 +33,9 @@ package final class NodeClock {
 
     package var nowNanoseconds: UInt64 { monotonicClock.nowNanoseconds }
 }
+
+/// As nanoseconds, none when it is negative; stops at the end of `UInt64` (584 years) instead of trapping.
+func nanoseconds(_ milliseconds: Int64) -> UInt64 {
+    let (product, overflow) = UInt64(max(0, milliseconds)).multipliedReportingOverflow(by: 1_000_000)
+    return overflow ? .max : product
+}

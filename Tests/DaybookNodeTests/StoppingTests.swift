@@ -31,6 +31,12 @@ struct StoppingTests {
         await stopping.value
     }
 
+    @Test func `a stop that may take for ever ends once nothing runs`() async throws {
+        let world = try NodeWorld([], log)
+        await stop(world, drain: .max, leaving: .max)
+        #expect(!world.machine.node.hasActiveRuns)
+    }
+
     @Test func `execution rule 15: a body under way is finished and journaled, and nothing new begins`() async throws {
         let gate = Gate()
         let log = self.log

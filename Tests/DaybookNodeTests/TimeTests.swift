@@ -134,4 +134,17 @@ struct TimeTests {
         #expect(offsets.current == [60_000, 120_000])
         #expect(world.core().movedClockOffset == 120_000)
     }
+
+    @Test func `a timeout of thousands of years is as good as none`() async throws {
+        let gate = Gate()
+        let function = DurableFunction("f", on: [.event("start")], .timeouts(finish: .days(1_000_000))) { _, step in
+            try await step.run("a") { await gate.wait() }
+        }
+        let world = try NodeWorld([function], log)
+        let run = try ULID.last(try world.send("start"))
+        #expect(world.machine.node.nanosecondsToNextDeadline == .max)
+        gate.open()
+        _ = world.machine.settle()
+        #expect(try world.status(run) == .completed)
+    }
 }

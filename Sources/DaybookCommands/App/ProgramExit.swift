@@ -29,10 +29,13 @@ enum FailureCode: Int32, Sendable {
 struct CommandFailure: Error, Sendable, Equatable, CustomStringConvertible {
     let description: String
     let code: FailureCode
+    /// Whether what was asked for may have been done all the same: the server had been reached.
+    let isFateUnknown: Bool
 
-    init(_ code: FailureCode, _ description: String) {
+    init(_ code: FailureCode, _ description: String, isFateUnknown: Bool = false) {
         self.description = description
         self.code = code
+        self.isFateUnknown = isFateUnknown
     }
 
     init(_ description: String) {

@@ -61,12 +61,14 @@ struct ServerClient: Sendable {
                     case .end: return answer
                     }
                 }
-                throw CommandFailure(.unavailable, "the server went away before it had answered")
+                throw CommandFailure(
+                    .unavailable, "the server went away before it had answered", isFateUnknown: true)
             }
         } catch let failure as CommandFailure {
             throw failure
         } catch {
-            throw CommandFailure(.unavailable, "the server at \(directory) could not be talked to: \(error)")
+            throw CommandFailure(
+                .unavailable, "the server at \(directory) could not be talked to: \(error)", isFateUnknown: true)
         }
         let view = JSONView(answer.body)
         guard (200..<300).contains(answer.status) else { throw Self.failure(answer.status, view) }
@@ -129,7 +131,7 @@ struct ServerClient: Sendable {
             case 507: .storageFull
             default: .failed
             }
-        return CommandFailure(code, harmless(message))
+        return CommandFailure(code, harmless(message), isFateUnknown: status >= 500 && status != 507)
     }
 
     // MARK: - Connection
@@ -156,7 +158,8 @@ struct ServerClient: Sendable {
         } catch let error as IOError where [EACCES, EPERM].contains(error.errnoCode) {
             throw CommandFailure(
                 .unavailable,
-                "the server on data directory \(directory) belongs to another user; only its own user may talk to it")
+                "data directory \(directory) belongs to another user, and so does its server; only that user may talk to it"
+            )
         } catch {
             throw CommandFailure(.unavailable, "the server on data directory \(directory) cannot be reached: \(error)")
         }

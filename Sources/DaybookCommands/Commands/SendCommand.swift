@@ -15,13 +15,14 @@ struct SendCommand: AsyncParsableCommand {
               send shop/order.placed '{"order":7}'
               send shop/order.placed --file order.json
               send --file events.json        (one event, or an array of events)
+              jq -c .events big.json | send -
               jq -c .order big.json | send shop/order.placed -
             """)
 
     @OptionGroup var data: DataOptions
     @OptionGroup var output: OutputOptions
 
-    @Argument(help: "The event's name. Without it, the input holds whole events.")
+    @Argument(help: "The event's name. Without it, the input holds whole events; - reads them from standard input.")
     var name: String?
 
     @Argument(help: ArgumentHelp("The event's data, a JSON object; - reads it from standard input.", valueName: "json"))
@@ -41,7 +42,8 @@ struct SendCommand: AsyncParsableCommand {
 
     func validate() throws {
         if file != nil, json != nil { throw ValidationError("give the JSON or --file, not both") }
-        if name == nil, file == nil { throw ValidationError("give the event's name, or --file with whole events") }
+        if name == "-", json != nil || file != nil { throw ValidationError("an event's name must not be '-'") }
+        if name == nil, file == nil { throw ValidationError("give the event's name, or whole events by --file or -") }
         if let ts, timestamp(ts) == nil {
             throw ValidationError("--ts must be an instant such as 2026-11-21T08:00:00Z, not '\(ts)'")
         }
@@ -62,7 +64,7 @@ struct SendCommand: AsyncParsableCommand {
                 }
                 return
             }
-        } catch let failure as CommandFailure where failure.code == .unavailable && events.count == 1 {
+        } catch let failure as CommandFailure where failure.isFateUnknown && events.count == 1 {
             throw CommandFailure(
                 failure.code,
                 "\(failure). Whether the event was recorded is not known; sending it again with --id \(events[0].id) starts nothing twice."
@@ -73,6 +75,9 @@ struct SendCommand: AsyncParsableCommand {
     }
 
     // MARK: - Making events
+
+    /// The name of events of which only the data is given.
+    private var dataName: String? { name == "-" ? nil : name }
 
     private func timestamp(_ text: String) -> Timestamp? {
         Int64(text).map(Timestamp.init(milliseconds:)) ?? Timestamp(rfc3339: text)
@@ -89,7 +94,7 @@ struct SendCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "the event's JSON is empty. Nothing was sent.")
         }
         var views: [JSONView] = []
-        if name == nil, view.kind == .array {
+        if dataName == nil, view.kind == .array {
             view.forEachElement { element in
                 views.append(element)
                 return true
@@ -102,12 +107,12 @@ struct SendCommand: AsyncParsableCommand {
         }
         guard !views.isEmpty else { throw CommandFailure(.usage, "there is no event in the input") }
         return try views.enumerated().map { position, view in
-            let event = Outgoing(name: name, view, id: id, timestamp: ts.flatMap(timestamp))
+            let event = Outgoing(name: dataName, view, id: id, timestamp: ts.flatMap(timestamp))
             do throws(EventError) {
                 _ = try event.checked(now: SystemWallClock().now)
             } catch {
                 let which = views.count > 1 ? "event \(position): " : ""
-                throw CommandFailure("\(which)\(error). Nothing was sent.")
+                throw CommandFailure(.usage, "\(which)\(error). Nothing was sent.")
             }
             return event
         }
@@ -118,6 +123,7 @@ struct SendCommand: AsyncParsableCommand {
         if let file {
             return try file == "-" ? Console.readInput(bytesMax: bytesMax) : Console.readFile(file, bytesMax: bytesMax)
         }
+        if name == "-" { return try Console.readInput(bytesMax: bytesMax) }
         guard let json else { return Array("{}".utf8) }
         return json == "-" ? try Console.readInput(bytesMax: bytesMax) : Array(json.utf8)
     }

@@ -133,6 +133,13 @@ struct ProgramTests {
         #expect(try serve("dev").code == 0)
     }
 
+    @Test func `verify does not pass a directory without a journal`() throws {
+        _ = try SpawnedProgram.run("send", "a/b", "--data", data)
+        let result = try SpawnedProgram.run("verify", "--data", data)
+        #expect(result.code == 4)
+        #expect(result.errors.contains("there is no journal in it"))
+    }
+
     @Test func `damage ends verify with code 5`() throws {
         _ = try serve("serve")
         let list = "runs/2026-11-21/08/index.jsonl"

@@ -25,6 +25,13 @@ struct VerifyCommand: AsyncParsableCommand {
             bar.end()
             throw CommandFailure(error, directory: data.directory)
         }
+        // A backup that landed one folder deeper must not pass.
+        guard !report.isSound || report.segments + report.streamFiles + report.snapshots > 0 else {
+            throw CommandFailure(
+                .unavailable,
+                "data directory \(data.directory): there is no journal in it, so there is nothing to check. Name the directory itself, the one that holds journal/ and runs/."
+            )
+        }
         Console.print(output.json ? verifyJSON(report) : verifyText(report))
         let damageCount = report.findings.count { $0.severity == .damage }
         guard report.isSound else {

@@ -74,12 +74,17 @@ struct ArgumentTests {
 
     @Test func `an app's own commands stand beside Daybook's`() throws {
         #expect(try parse("search", "needle", as: SearchCommand.self).word == "needle")
-        #expect(RootCommand<Shop>.configuration.commandName == "shop")
+    }
+
+    @Test func `usage and completions name the program as it was started`() {
+        let name = CommandLine.arguments[0].split(separator: "/").last.map(String.init)
+        #expect(RootCommand<Shop>.configuration.commandName == name)
     }
 
     @Test(arguments: [
-        ["runs", "--status", "lost"], ["runs", "--limit", "0"], ["send"], ["send", "a", "{}", "--file", "f"],
-        ["send", "a", "--ts", "noon"], ["clock", "advance", "0s"], ["cron", "next", "--tz", "Europe/Paris"], ["fly"],
+        ["runs", "--status", "lost"], ["runs", "--limit", "0"], ["send"], ["send", "-", "{}"],
+        ["send", "a", "{}", "--file", "f"], ["send", "a", "--ts", "noon"], ["clock", "advance", "0s"],
+        ["cron", "next", "--tz", "Europe/Paris"], ["fly"],
         ["serve", "--log-level", "loud"], ["serve", "--retry-interval", "0s"],
     ])
     func `a wrong command line ends with code 64`(arguments: [String]) {

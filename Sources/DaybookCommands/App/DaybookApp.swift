@@ -14,7 +14,7 @@ public import ServiceLifecycle
 /// ```
 public protocol DaybookApp: Sendable {
     /// The app's id: 1…100 ASCII letters, digits, `-`, `_` or `.`. It stands before the ids of all its functions
-    /// (`shop-send-invoice`) and is the program's name in messages. Changing it makes every function a new one.
+    /// (`shop-send-invoice`). Changing it makes every function a new one.
     static var id: String { get }
 
     /// Makes what the functions depend on. Called once, by commands that run functions: `serve` and `dev`; and by

@@ -78,7 +78,8 @@ struct Bench {
         return [
             Figure(
                 name: "sleeping: 100,000 runs, memory each", value: m.bytesPerRun, unit: "B", most: 1_024,
-                detail: "all asleep after \(number(m.seconds)) s"),
+                detail:
+                    "the process: \(number(Double(m.residentBytes) / 1e6)) MB; all asleep after \(number(m.seconds)) s"),
             Figure(
                 name: "recovery of 100,000 unfinished runs", value: m.recoverySeconds, unit: "s", most: 2,
                 detail: "\(number(Double(m.recoveredRecords))) records replayed"),

@@ -30,14 +30,14 @@ struct Report {
     var isComplete: Bool { figures.allSatisfy(\.meetsGoal) }
 
     func printHead() {
-        print(pad("what", 52), pad("measured", 20), pad("goal", 12), "beside it")
+        printLine(pad("what", 52), pad("measured", 20), pad("goal", 12), "beside it")
     }
 
     mutating func add(_ figure: Figure) {
         figures.append(figure)
         let value = "\(number(figure.value)) \(figure.unit)"
         let mark = figure.meetsGoal ? "" : "  MISSED"
-        print(pad(figure.name, 52), pad(value, 20), pad(figure.goal, 12), figure.detail + mark)
+        printLine(pad(figure.name, 52), pad(value, 20), pad(figure.goal, 12), figure.detail + mark)
     }
 
     /// The same as one JSON object.
@@ -71,6 +71,12 @@ func number(_ value: Double) -> String {
     let scaled = Int((value * 100).rounded())
     let fraction = String(abs(scaled % 100))
     return "\(scaled / 100).\(fraction.count == 1 ? "0" : "")\(fraction)"
+}
+
+/// At once, also into a pipe: a row that is there should be seen even if the next one fails.
+private func printLine(_ columns: String...) {
+    let line = Array((columns.joined(separator: " ") + "\n").utf8)
+    _ = line.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
 }
 
 private func pad(_ text: String, _ width: Int) -> String {

@@ -127,6 +127,9 @@ extension Core {
         return .queued(run: id)
     }
 
+    /// Whether no run's code is loaded, or has to be.
+    package var isEveryRunParked: Bool { runs.values.allSatisfy(\.isParked) }
+
     // MARK: - A new process
 
     func open(epoch: UInt32, version: String, interrupted: [InterruptedStep]) -> Answer {

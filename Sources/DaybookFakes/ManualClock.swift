@@ -17,7 +17,14 @@ package final class ManualClock: WallClock, MonotonicClock {
     }
 
     package var now: Timestamp { state.withLock { $0.wall } }
-    package var nowNanoseconds: UInt64 { state.withLock { $0.nanoseconds } }
+
+    /// One nanosecond later than at the last reading: no two readings of a real clock are the same either.
+    package var nowNanoseconds: UInt64 {
+        state.withLock { state in
+            state.nanoseconds += 1
+            return state.nanoseconds
+        }
+    }
 
     /// Time passes: both clocks move.
     package func advance(milliseconds: Int64) {

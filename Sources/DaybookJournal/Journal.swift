@@ -1,5 +1,6 @@
 package import DaybookSystem
 package import DaybookValues
+internal import Synchronization
 
 /// A data directory's journal, open for writing by this process alone.
 ///
@@ -14,7 +15,7 @@ package final class Journal: Sendable {
     package let keeper: Keeper
     package let marks: MarkTable
     package let report: RecoveryReport
-    private let lock: any DiskLock
+    private let lock: Mutex<(any DiskLock)?>
     private let state: LogState
     private let threads = JournalThreads()
 
@@ -41,7 +42,7 @@ package final class Journal: Sendable {
     ) throws(JournalOpenError) {
         disk = opening.disk
         options = opening.options
-        lock = opening.lock
+        lock = Mutex(opening.lock)
         marks = opening.marks
         let opened = try opening.openSegment(after: recovery)
         state = opened.state
@@ -66,9 +67,15 @@ package final class Journal: Sendable {
         threads.start(follower: follower, keeper: keeper, onFailure: onFailure)
     }
 
-    /// Ends the threads after what they are doing. The directory stays locked until the journal is released.
+    /// Ends the threads after what they are doing.
     package func stopThreads() {
         threads.stop(follower: follower, keeper: keeper)
+    }
+
+    /// Gives the directory back, so that it can be opened again; otherwise that happens when the journal is released.
+    /// Nothing may be written after it.
+    package func unlock() {
+        lock.withLock { $0 = nil }
     }
 
     /// Begins a snapshot of the state as it is after the last commit. For the writer thread, between two batches; the

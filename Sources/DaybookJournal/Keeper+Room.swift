@@ -36,8 +36,8 @@ extension Keeper {
             options.segmentBytes - (contents.segments.last?.end ?? 0)
         }
         let reserve = max(0, room) + spares.count * options.segmentBytes
-        let pressure: Pressure =
-            !isShort && spares.isFull ? .normal : reserve < options.roomBytesMin ? .paused : .refuseNewWork
+        // Spares that the writer has just taken are no shortage: the next ones are on their way.
+        let pressure: Pressure = !isShort ? .normal : reserve < options.roomBytesMin ? .paused : .refuseNewWork
         current.withLock { $0 = pressure }
     }
 

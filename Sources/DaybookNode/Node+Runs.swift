@@ -261,9 +261,11 @@ extension Node {
     /// Nothing in the run can move.
     func noteQuiet(_ run: LiveRun) {
         guard run.isLive, !run.isClosing, run.quietSince == nil else { return }
-        run.quietSince = nowNanoseconds
+        // One reading of the clock: the two are compared later.
+        let now = nowNanoseconds
+        run.quietSince = now
         activeCount -= 1
-        quietRuns.append((run, nowNanoseconds))
+        quietRuns.append((run, now))
         startWaitingRuns()
     }
 

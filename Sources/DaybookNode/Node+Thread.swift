@@ -64,6 +64,7 @@ extension Node {
                 "the run files are not up to date; the next start brings them there", metadata: ["error": "\(error)"])
         }
         journal.stopThreads()
+        journal.unlock()
     }
 
     /// Writer.

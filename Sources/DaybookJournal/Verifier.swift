@@ -149,6 +149,12 @@ package struct Verifier {
 
     // MARK: - Stream files
 
+    /// Whether the first line of the text is there to its end, whatever it says.
+    private static func isWhole(_ text: ArraySlice<UInt8>) -> Bool {
+        guard let end = text.firstIndex(of: 10) else { return false }
+        return text[..<end].suffix(2).elementsEqual("\"}".utf8)
+    }
+
     private mutating func verifyStreamFile(_ path: String) throws(FileError) {
         guard let content = try disk.contents(of: path) else { return }
         report.streamFiles += 1
@@ -174,9 +180,15 @@ package struct Verifier {
         report.streamRecords += UInt64(count)
         if let (offset, message) = mismatch { add(.damage, path, offset, message) }
         if valid < content.count {
-            // The next lines may still be on their way, or be what a loss of power left; the log has them.
+            // The next lines may still be on their way, or be what a loss of power left; the log has them. A line that is
+            // whole was right once.
             let inLog = stream.map { log[$0]?[count] != nil } ?? true
-            add(inLog ? .note : .damage, path, valid, "the line that starts here is not right")
+            let isWhole = Self.isWhole(content[valid...])
+            let message =
+                isWhole && inLog
+                ? "the line that starts here was changed; the log still has the record"
+                : "the line that starts here is not right"
+            add(inLog && !isWhole ? .note : .damage, path, valid, message)
         }
         if let stream, stream.path != path { add(.damage, path, 0, "it holds the records of \(stream.text)") }
         guard let stream, !hasEnded, let next = log[stream]?.keys.filter({ $0 >= count }).min() else { return }

@@ -260,6 +260,19 @@ struct FollowerTests {
         #expect(try world.disk.text(path).split(separator: "\n").count == 3)
     }
 
+    @Test func `a changed character in a run's file is damage, also while the log has the record`() throws {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1, 2])
+        try journal.followAll()
+        #expect(try Verifier.verify(world.disk).isSound)
+        world.disk.damage(StreamID.run(run(1)).path, at: 60)
+        let report = try Verifier.verify(world.disk)
+        #expect(!report.isSound)
+        #expect(report.findings.contains { $0.path == StreamID.run(run(1)).path })
+        withExtendedLifetime(journal) {}
+    }
+
     @Test func `a run whose file cannot be written is listed with the end it came to`() throws {
         let world = World()
         let journal = try world.open()

@@ -5,35 +5,11 @@ extension Record {
     package func appendPayload(to bytes: inout [UInt8]) {
         switch self {
         case .stepCompleted(let step):
-            bytes.append(json: #","step":"#)
-            bytes.append(jsonString: step.key)
-            if step.operation != .run {
-                bytes.append(json: #","op":"#)
-                bytes.append(jsonString: step.operation.rawValue)
-            }
-            bytes.append(json: #","attempt":"#)
-            bytes.append(json: step.attempt)
-            if step.duration > 0 {
-                bytes.append(json: #","us":"#)
-                bytes.append(json: step.duration)
-            }
-            if let origin = step.copiedFrom { bytes.append(field: #","from":"#, origin) }
+            bytes.appendStep(step.key, step.operation, attempt: step.attempt, step.duration, step.copiedFrom)
             bytes.append(json: #","out":"#)
             bytes.append(contentsOf: step.output)
         case .stepFailed(let step):
-            bytes.append(json: #","step":"#)
-            bytes.append(jsonString: step.key)
-            if step.operation != .run {
-                bytes.append(json: #","op":"#)
-                bytes.append(jsonString: step.operation.rawValue)
-            }
-            bytes.append(json: #","attempt":"#)
-            bytes.append(json: step.attempt)
-            if step.duration > 0 {
-                bytes.append(json: #","us":"#)
-                bytes.append(json: step.duration)
-            }
-            if let origin = step.copiedFrom { bytes.append(field: #","from":"#, origin) }
+            bytes.appendStep(step.key, step.operation, attempt: step.attempt, step.duration, step.copiedFrom)
             bytes.append(json: #","error":"#)
             bytes.append(contentsOf: step.error)
             if let retryAt = step.retryAt { bytes.append(field: #","retryAt":"#, retryAt) }
@@ -181,6 +157,25 @@ extension Record {
 }
 
 extension [UInt8] {
+    /// What results and failures of steps have in common.
+    fileprivate mutating func appendStep(
+        _ key: String, _ operation: StepOperation, attempt: Int, _ duration: Int64, _ copiedFrom: ULID?
+    ) {
+        append(json: #","step":"#)
+        append(jsonString: key)
+        if operation != .run {
+            append(json: #","op":"#)
+            append(jsonString: operation.rawValue)
+        }
+        append(json: #","attempt":"#)
+        append(json: attempt)
+        if duration > 0 {
+            append(json: #","us":"#)
+            append(json: duration)
+        }
+        if let copiedFrom { append(field: #","from":"#, copiedFrom) }
+    }
+
     fileprivate mutating func append(field: StaticString, _ id: ULID) {
         append(json: field)
         append(id)

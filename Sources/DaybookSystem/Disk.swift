@@ -97,7 +97,15 @@ package protocol Disk: Sendable {
     func map(_ path: String, at offset: Int, bytes: Int) throws(FileError) -> any MappedRegion
 }
 
-package protocol DiskLock: AnyObject, Sendable {}
+package protocol DiskLock: AnyObject, Sendable {
+    /// Whether the file it is held on still has a name. Without one another process can take a lock of the same name.
+    /// The default is true, for disks whose files nobody else removes.
+    var isNamed: Bool { get }
+}
+
+extension DiskLock {
+    package var isNamed: Bool { true }
+}
 
 /// An open file. Reads and writes carry their own offset, so any number of threads may share it; two that write the
 /// same bytes have to agree among themselves. Closed with the object at the latest.
@@ -114,7 +122,14 @@ package protocol DiskFile: AnyObject, Sendable {
     /// Asks the kernel to begin writing a range to the device, and waits for the range before it: paces bulk writes.
     /// Promises nothing about durability.
     func startWriteback(at offset: Int, bytes: Int) throws(FileError)
+    /// Whether the file still has a name. Without one, what is written to it is gone with the process, however well it
+    /// is flushed. Costs no more than a look at the descriptor. The default is true, as for locks.
+    var isNamed: Bool { get }
     func close()
+}
+
+extension DiskFile {
+    package var isNamed: Bool { true }
 }
 
 extension DiskFile {

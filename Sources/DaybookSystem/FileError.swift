@@ -29,7 +29,41 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
     package var isMissing: Bool { errno == ENOENT }
 
+    /// What is there is not what was written, or nothing is there any more: the bytes are wrong, not the call.
+    package static func damaged(_ path: String) -> FileError {
+        FileError(errno: EBADMSG, operation: .read, path: path)
+    }
+
+    /// The process or the machine is short of something that it gets back by itself: descriptors, memory, room. Nothing
+    /// is wrong with the file, and the same call can go through later. Never of a flush, which must not be tried again.
+    package var isTemporary: Bool {
+        guard !isFlush else { return false }
+        switch errno {
+        case EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN: return true
+        default: return isOutOfSpace
+        }
+    }
+
+    /// The disk has failed, not the call: what was written may not get there, or what is there is not what was written.
+    /// Waiting helps nobody; only a new start finds out what is left. Every other failure may be waited out.
+    package var isFinal: Bool {
+        if isFlush || errno == EROFS || errno == EBADMSG { return true }
+        guard errno == EIO else { return false }
+        switch operation {
+        case .write, .truncate, .rename, .unlink, .makeDirectory, .removeDirectory, .startWriteback, .map: return true
+        default: return false
+        }
+    }
+
+    private var isFlush: Bool {
+        switch operation {
+        case .sync, .syncDirectory, .syncFileSystem: true
+        default: false
+        }
+    }
+
     package var description: String {
+        if errno == EBADMSG { return "\(path) is damaged or gone: what is read is not what was written" }
         let attempt =
             switch operation {
             case .open: "open"

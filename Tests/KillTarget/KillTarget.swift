@@ -7,78 +7,36 @@ import DaybookCommands
     import Darwin
 #endif
 
-/// The program that `Tests/kill.py` kills: functions whose steps leave a line in a file of their own each time they
-/// really run, so that a step that ran twice can be told.
+/// The program that `Tests/kill.py` and its neighbours kill, suspend, copy and starve.
+///
+/// `KILL_FUNCTIONS=golden` serves the functions of the golden directory instead. `KILL_SEGMENT_BYTES`,
+/// `KILL_SNAPSHOT_BYTES`, `KILL_GRACE_MS` and `KILL_FREE_BYTES` set sizes of its journal, so that a thousand starts do
+/// not write a thousand times 16 MiB.
 @main struct KillTarget: DaybookApp {
     static let id = "kill"
-    private let effects = Effects()
 
-    var functions: [any FunctionDefinition] { [chain, fan, waits, every] }
-
-    /// Five steps in a row.
-    private var chain: DurableFunction<AnyEvent, Int> {
-        DurableFunction("chain", on: [.event("kill/chain")]) { event, step in
-            var sum = 0
-            for number in 1...5 {
-                sum += try await step.run("step-\(number)") { attempt in
-                    effects.note(attempt)
-                    return number
-                }
-            }
-            return sum
-        }
+    var functions: [any FunctionDefinition] {
+        variable("KILL_FUNCTIONS") == "golden" ? GoldenFunctions().all : LoadFunctions().all
     }
 
-    /// Four steps at once, a short sleep, one more step.
-    private var fan: DurableFunction<AnyEvent, Int> {
-        DurableFunction("fan", on: [.event("kill/fan")]) { event, step in
-            let sum = try await withThrowingTaskGroup(of: Int.self) { group in
-                for number in 1...4 {
-                    group.addTask {
-                        try await step.run("branch-\(number)") { attempt in
-                            effects.note(attempt)
-                            return number
-                        }
-                    }
-                }
-                return try await group.reduce(0, +)
-            }
-            try await step.sleep("pause", for: .milliseconds(30))
-            return try await step.run("join") { attempt in
-                effects.note(attempt)
-                return sum
-            }
-        }
+    static func main() async {
+        let segmentBytes = number("KILL_SEGMENT_BYTES")
+        guard segmentBytes != nil else { return await serveUsually(Self.self) }
+        let sizes = JournalSizes(
+            segmentBytes: segmentBytes, snapshotLogBytes: number("KILL_SNAPSHOT_BYTES"),
+            graceMilliseconds: number("KILL_GRACE_MS").map(Int64.init), freeBytesMin: number("KILL_FREE_BYTES"))
+        await JournalSizes.$chosen.withValue(sizes) { await serveUsually(Self.self) }
     }
 
-    /// Waits for an event that mostly does not come.
-    private var waits: DurableFunction<AnyEvent, Bool> {
-        DurableFunction("waits", on: [.event("kill/wait")]) { event, step in
-            try await step.run("before") { attempt in effects.note(attempt) }
-            let poke = try await step.waitForEvent("poke", name: "kill/poke", timeout: .milliseconds(100))
-            try await step.run("after") { attempt in effects.note(attempt) }
-            return poke != nil
-        }
+    /// The `main` that every app has.
+    private static func serveUsually<App: DaybookApp>(_ app: App.Type) async {
+        await app.main()
     }
 
-    private var every: DurableFunction<CronTick, Void> {
-        DurableFunction("every-second", cron: "* * * * * *") { _, step in
-            try await step.run("tick") { attempt in effects.note(attempt) }
-        }
-    }
+    private static func number(_ name: String) -> Int? { variable(name).flatMap { Int($0) } }
 }
 
-/// Appends one line for every body that really runs. One write each: the kernel keeps what a killed process wrote.
-private struct Effects: Sendable {
-    private let descriptor: Int32
-
-    init() {
-        let path = getenv("EFFECTS").map { String(cString: $0) } ?? "effects.log"
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-    }
-
-    func note(_ attempt: Attempt) {
-        let line = Array("\(attempt.idempotencyKey)\n".utf8)
-        _ = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-    }
+/// A variable of the environment.
+func variable(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
 }

@@ -53,6 +53,7 @@ struct NodeHost: Sendable {
         pool = WorkerPool()
         var configuration = NodeConfiguration()
         configuration.decodesOwnResults = options.isDev
+        JournalSizes.chosen?.apply(to: &configuration.journal)
         if let retryInterval = options.retryInterval {
             configuration.retryPolicy = RetryPolicy(fixedWait: retryInterval)
         }

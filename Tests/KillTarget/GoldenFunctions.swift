@@ -1,0 +1,1 @@
+../DaybookNodeTests/GoldenFunctions.swift

@@ -1,0 +1,1 @@
+"""What the scripts that kill, suspend, copy and starve a Daybook server have in common."""

@@ -1,28 +1,28 @@
-internal import DaybookCore
-internal import DaybookValues
+package import DaybookCore
+package import DaybookValues
 
 /// Why a file cannot be taken, for the person who dropped it.
-struct EventFileError: Error, Equatable {
+package struct EventFileError: Error, Equatable {
     /// What is wrong, with its place.
-    var problem: String
+    package var problem: String
     /// What to do about it.
-    var advice: String
+    package var advice: String
 }
 
 /// Some events of a file, and how far into the file they reach.
-struct EventChunk {
-    var events: [Event]
+package struct EventChunk {
+    package var events: [Event]
     /// Bytes of the file up to the end of the last of them; all of its bytes when `isWhole`.
-    var offset: Int
-    var isWhole: Bool
+    package var offset: Int
+    package var isWhole: Bool
 }
 
 /// The text of an inbox file, walked event by event.
 ///
 /// `open` checks every byte and every event of it before the first chunk comes out. Chunks end where an event ends, so
 /// an offset from an earlier process says the same thing again.
-struct EventFile {
-    enum Format { case json, lines }
+package struct EventFile {
+    package enum Format { case json, lines }
 
     let bytes: [UInt8]
     private let format: Format
@@ -35,7 +35,7 @@ struct EventFile {
     private var index = 0
     /// The end of the array was seen.
     private var hasEnded = false
-    private(set) var eventCount = 0
+    package private(set) var eventCount = 0
 
     private init(_ bytes: [UInt8], _ format: Format) {
         self.bytes = bytes
@@ -53,7 +53,7 @@ struct EventFile {
     ///   - make: makes and checks one event.
     /// - Returns: the file and the first chunk after `offset`.
     /// - Throws: `EventFileError`; also when no event ends at `offset`, which means another content than last time.
-    static func open(
+    package static func open(
         _ bytes: [UInt8], _ format: Format, from offset: Int, limits: InboxOptions,
         make: (JSONView) throws(EventError) -> Event
     ) throws(EventFileError) -> (file: EventFile, chunk: EventChunk) {
@@ -101,7 +101,7 @@ struct EventFile {
     }
 
     /// The chunk after the last one. Only while that was not the end.
-    mutating func nextChunk(
+    package mutating func nextChunk(
         limits: InboxOptions, make: (JSONView) throws(EventError) -> Event
     ) throws(EventFileError) -> EventChunk {
         let from = position

@@ -1,8 +1,8 @@
-internal import DaybookSystem
-internal import DaybookValues
+package import DaybookSystem
+package import DaybookValues
 
 /// What the inbox reads out of a file's name, and the names it gives itself.
-enum InboxName {
+package enum InboxName {
     static let inbox = "inbox"
     static let claimed = "inbox/.claimed"
     static let done = "inbox/.done"
@@ -16,13 +16,15 @@ enum InboxName {
     /// UTF-8 bytes of an original name that are kept. The names made from it must stay under the usual 255.
     private static let originalBytesMax = 180
 
-    static func isLeftAlone(_ name: String) -> Bool {
+    /// Whether a name says that its file is not for us, or not yet.
+    package static func isLeftAlone(_ name: String) -> Bool {
         guard !name.hasPrefix("."), name != rejectedName else { return true }
         let lowered = name.lowercased()
         return unfinishedEndings.contains { lowered.hasSuffix($0) }
     }
 
-    static func format(of name: String) -> EventFile.Format? {
+    /// How a file of that name is read; nil when it is no file of events.
+    package static func format(of name: String) -> EventFile.Format? {
         switch ending(of: name).lowercased() {
         case ".json": .json
         case ".jsonl", ".ndjson": .lines
@@ -36,7 +38,8 @@ enum InboxName {
         return String(name[dot...])
     }
 
-    static func shortened(_ name: String) -> String {
+    /// The name, cut so that others can be made from it; its ending is kept.
+    package static func shortened(_ name: String) -> String {
         guard name.utf8.count > originalBytesMax else { return name }
         var ending = ending(of: name)
         if ending.utf8.count > 16 { ending = "" }
@@ -48,10 +51,11 @@ enum InboxName {
         return stem + ending
     }
 
-    static func claim(of original: String, id: ULID) -> String { id.text + "-" + shortened(original) }
+    /// The name of a file once it is claimed.
+    package static func claim(of original: String, id: ULID) -> String { id.text + "-" + shortened(original) }
 
     /// The name a claimed or done file had in the inbox.
-    static func original(of name: String) -> String {
+    package static func original(of name: String) -> String {
         guard let hyphen = name.firstIndex(of: "-"), isOurs(name) else { return name }
         let original = name[name.index(after: hyphen)...]
         return original.isEmpty ? name : String(original)
@@ -63,20 +67,21 @@ enum InboxName {
     }
 
     /// A done file's name says how the file was when it was read: `<unique>.<bytes>.<modified>-<original>`.
-    static func done(of claim: String, _ status: FileStatus) -> String {
+    package static func done(of claim: String, _ status: FileStatus) -> String {
         let id = isOurs(claim) ? String(claim.prefix(26)) : ""
         let modified = UInt64(bitPattern: status.modified.milliseconds)
         return "\(id).\(status.bytes).\(modified)-\(shortened(original(of: claim)))"
     }
 
-    static func statusOfDone(_ name: String) -> (bytes: Int, modified: Timestamp)? {
+    /// What a done file's name says; nil when it is not one of ours.
+    package static func statusOfDone(_ name: String) -> (bytes: Int, modified: Timestamp)? {
         let parts = name.prefix { $0 != "-" }.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let bytes = Int(parts[1]), let modified = UInt64(parts[2]) else { return nil }
         return (bytes, Timestamp(milliseconds: Int64(bitPattern: modified)))
     }
 
     /// The n-th name to try for a rejected file: `a.json`, `a-2.json`, `a-3.json`.
-    static func rejected(_ original: String, number: Int) -> String {
+    package static func rejected(_ original: String, number: Int) -> String {
         let name = shortened(original)
         guard number > 1 else { return name }
         let ending = ending(of: name)
@@ -86,7 +91,7 @@ enum InboxName {
     static func reason(_ rejected: String) -> String { rejected + ".reason.txt" }
 
     /// A name as people may be shown it: control characters, which a terminal would act on, are spelled out.
-    static func shown(_ name: String) -> String {
+    package static func shown(_ name: String) -> String {
         guard name.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) }) else {
             return name
         }

@@ -3,32 +3,33 @@ package import DaybookJournal
 import DaybookValues
 
 /// Builds the core's state up again from the journal.
-struct CoreReplay: JournalReplay {
+package struct CoreReplay: JournalReplay {
     private let limits: CoreLimits
     private let retryPolicy: RetryPolicy
-    private(set) var core: Core
+    package private(set) var core: Core
     /// Of the last process whose first batch is in the journal; 0 when that is not known.
-    private(set) var lastEpoch: UInt32 = 0
+    package private(set) var lastEpoch: UInt32 = 0
 
-    init(limits: CoreLimits, retryPolicy: RetryPolicy) {
+    /// A core that knows nothing yet.
+    package init(limits: CoreLimits, retryPolicy: RetryPolicy) {
         self.limits = limits
         self.retryPolicy = retryPolicy
         core = Core(limits: limits, retryPolicy: retryPolicy)
     }
 
-    mutating func reset() {
+    package mutating func reset() {
         core = Core(limits: limits, retryPolicy: retryPolicy)
         lastEpoch = 0
     }
 
-    mutating func restore(_ snapshot: inout SnapshotReader) throws {
+    package mutating func restore(_ snapshot: inout SnapshotReader) throws {
         var state: [UInt8] = []
         state.reserveCapacity(snapshot.fileBytes)
         while let slice = snapshot.next() { state.append(contentsOf: slice) }
         try core.restore(snapshot: state[...])
     }
 
-    mutating func apply(_ view: RecordView) throws {
+    package mutating func apply(_ view: RecordView) throws {
         let record: Record
         do throws(RecordError) {
             record = try view.decoded()
@@ -46,7 +47,7 @@ struct CoreReplay: JournalReplay {
     }
 
     /// The node ends the run with a record of its own, once the log can be written.
-    mutating func quarantine(_ run: ULID, because reason: QuarantineReason) {}
+    package mutating func quarantine(_ run: ULID, because reason: QuarantineReason) {}
 }
 
 extension RecordView {

@@ -1,6 +1,6 @@
 package import DaybookCore
 package import DaybookJournal
-import DaybookValues
+package import DaybookValues
 
 /// Builds the core's state up again from the journal.
 package struct CoreReplay: JournalReplay {

@@ -6,25 +6,6 @@ import DaybookSystem
 import Logging
 import Synchronization
 
-/// The way from the inbox to the node, as the server has it.
-private struct NodeSink: EventSink {
-    let node: Node
-
-    func publish(
-        _ events: [DaybookCore.Event], claim: ClaimProgress, reply: @escaping @Sendable (Result<Int, Refusal>) -> Void
-    ) {
-        node.submit(.publish(events, claim: claim)) { answer in
-            switch answer {
-            case .published(let receipts): reply(.success(receipts.reduce(0) { $0 + $1.started }))
-            case .refused(let refusal): reply(.failure(refusal))
-            default: reply(.success(0))
-            }
-        }
-    }
-
-    func claimRemoved(_ name: String) { node.submit(.inboxRemoved(claim: name)) { _ in } }
-}
-
 /// Single files, one after the other, each measured from its rename to the first step of its run; then many events in
 /// files of 500, measured from the first rename to the end of the last run.
 func inboxFigures(_ directory: String) async throws -> [Figure] {
@@ -37,7 +18,7 @@ func inboxFigures(_ directory: String) async throws -> [Figure] {
     }
     let disk = try RealDisk(root: directory)
     let inbox = Inbox(
-        disk: disk, sink: NodeSink(node: bench.node), watch: InotifyWatch(path: directory + "/inbox"), openClaims: [],
+        disk: disk, sink: bench.node, watch: InotifyWatch(path: directory + "/inbox"), openClaims: [],
         logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
     ) { fatal($0) }
     try disk.makeDirectory("inbox")

@@ -32,11 +32,11 @@ extension Node {
     package func stop(drain: Int64, leaving: Int64 = 1_000) async {
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             drained.withLock { $0.append { done.resume() } }
-            mailbox.post(.inspect { node in node.beginDrain() })
+            requestDrain()
             // The time limits run on a thread of their own.
             let limit = DedicatedThread(name: "daybook-drain") { [self] in
                 if drainWake.wait(timeoutNanoseconds: nanoseconds(drain)) { return }
-                mailbox.post(.inspect { node in node.cancelBodies() })
+                mailbox.post(.inspect { node in node.closeLoadedRuns() })
                 if drainWake.wait(timeoutNanoseconds: nanoseconds(leaving)) { return }
                 mailbox.post(.inspect { node in node.leaveBodies() })
             }
@@ -67,6 +67,15 @@ extension Node {
         journal.unlock()
     }
 
+    /// Asks for the first part of a stop: nothing new begins, runs without a body that runs are unwound. The node has
+    /// drained once it has no loaded runs. Any thread.
+    package func requestDrain() {
+        mailbox.post(.inspect { node in node.beginDrain() })
+    }
+
+    /// Whether the code of any run is loaded. Writer.
+    package var hasLoadedRuns: Bool { !live.isEmpty }
+
     /// Writer.
     private func beginDrain() {
         guard !isDraining else { return }
@@ -85,8 +94,9 @@ extension Node {
         finishDrainIfEmpty()
     }
 
-    /// Writer.
-    private func cancelBodies() {
+    /// Unwinds the code of all runs at once and cancels bodies that run. Writer; and for a simulator, when the process is
+    /// dead and its memory is to be given back.
+    package func closeLoadedRuns() {
         for run in live.values { run.execution?.close(.now) }
         finishDrainIfEmpty()
     }
@@ -221,6 +231,12 @@ extension Node {
                     reply.resume(returning: node.lastTapID)
                 })
         }
+    }
+
+    /// The same before `launch`, or on the writer's thread: a simulator sees every batch from the first.
+    package func installTap(_ tap: @escaping @Sendable ([UInt8]) -> Void) {
+        lastTapID += 1
+        taps.append((lastTapID, tap))
     }
 
     package func removeTap(_ id: UInt64) {

@@ -94,10 +94,15 @@ package final class ManualNode {
             while try node.journal.follower.step() {}
             while try node.journal.keeper.step() {}
         } catch {
-            // A full disk is waited out, as the threads do.
-            guard !error.isOutOfSpace else { return }
-            failures.messages.withLock { $0.append("\(error)") }
+            backgroundFailed(error)
         }
+    }
+
+    /// What the threads behind the writer do about an error of theirs.
+    package func backgroundFailed(_ error: FileError) {
+        // A full disk is waited out.
+        guard !error.isOutOfSpace else { return }
+        failures.messages.withLock { $0.append("\(error)") }
     }
 
     /// Moves the clock, and lets everything happen at the instant it is due. Stops where the disk fails.

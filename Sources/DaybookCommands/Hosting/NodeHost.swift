@@ -103,7 +103,7 @@ struct NodeHost: Sendable {
         node.startThreads()
         let directory = options.directory
         let inbox = Inbox(
-            disk: disk, sink: NodeSink(node: node), eventClock: clock, watch: Self.watch(directory),
+            disk: disk, sink: node, eventClock: clock, watch: Self.watch(directory),
             openClaims: claims, logger: logger
         ) { reason in Self.die(reason, directory: directory) }
         inbox.startThread()
@@ -190,26 +190,5 @@ struct NodeHost: Sendable {
         #else
             "fdatasync"
         #endif
-    }
-}
-
-/// Brings the events of inbox files to the writer.
-private struct NodeSink: EventSink {
-    let node: Node
-
-    func publish(
-        _ events: [DaybookCore.Event], claim: ClaimProgress, reply: @escaping @Sendable (Result<Int, Refusal>) -> Void
-    ) {
-        node.submit(.publish(events, claim: claim)) { answer in
-            switch answer {
-            case .published(let published): reply(.success(published.reduce(0) { $0 + $1.started }))
-            case .refused(let refusal): reply(.failure(refusal))
-            default: reply(.success(0))
-            }
-        }
-    }
-
-    func claimRemoved(_ name: String) {
-        node.submit(.inboxRemoved(claim: name)) { _ in }
     }
 }

@@ -1,5 +1,3 @@
-package import DaybookCore
-
 /// Where the inbox brings events: the node's writer, or a test.
 package protocol EventSink: Sendable {
     /// Journals the events and how far their file is dealt with, as one command: both or neither.

@@ -88,7 +88,8 @@ package enum InboxName {
         return "\(name.dropLast(ending.count))-\(number)\(ending)"
     }
 
-    static func reason(_ rejected: String) -> String { rejected + ".reason.txt" }
+    /// The file beside a rejected one that says why.
+    package static func reason(_ rejected: String) -> String { rejected + ".reason.txt" }
 
     /// A name as people may be shown it: control characters, which a terminal would act on, are spelled out.
     package static func shown(_ name: String) -> String {

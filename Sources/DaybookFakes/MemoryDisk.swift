@@ -2,38 +2,66 @@ package import DaybookSystem
 internal import DaybookValues
 internal import Synchronization
 
-/// A disk in memory that knows what has been flushed and what has not, and can die in two ways.
+/// A disk in memory that knows what has been flushed and what has not, and fails in every way a disk and a machine
+/// can. It is the disk of all tests, of the simulator and of the sweeps over crash states.
 ///
 /// The fault model, which every promise of the journal is tested against:
-/// - `crash()`: the process dies. Files keep all that was written; open files, locks and mappings end.
-/// - `powerLoss(random:)`: the machine dies. Of each write that was not flushed, every sector (512 bytes) is kept or
-///   lost on its own, in any order; what was lost within a grown file reads as zeros or is cut off with the size. Bytes
-///   of a sector that a write does not change stay what they are. Each name that was made, renamed or removed since
-///   its directory was flushed is kept or undone; a rename is never half done. A file's content is flushed by its own
-///   `sync`, its name by its directory's, and both by `syncFileSystem`.
-/// - `fail(_:after:errno:)`: a call returns an error. A failed flush loses what it was to make durable, as Linux does,
-///   while reads still show it.
+///
+/// Death of the process: `crash()`. Files keep all that was written; open files, locks and mappings end.
+/// `die(after:tearingWrite:)` chooses the operation it happens at; a write may be cut off at a byte, as a process that
+/// is killed inside of one leaves it.
+///
+/// Death of the machine: `powerLoss(random:)`, and `powerLoss(_ policy:)` for cases that are said exactly.
+/// - Each sector (512 bytes) of each write that was not flushed is kept, lost, torn at a byte or filled with zeros on
+///   its own, so that writes of one file and of several reach the disk in any order. Only bytes that the write covers
+///   are touched: what a sector held besides them stays. A sector that was stored to through a mapping has all its
+///   stores or none.
+/// - A file that was grown by a write is as long as it was made, as long as it was before, or ends with the last byte
+///   of content that was kept. Content that was lost within the size reads as zeros, or as what was there before.
+/// - Each name that was made, renamed or removed since its directory was flushed is kept or undone. A rename is never
+///   half done: its file has the old name or the new one, never both or none. Half of the random losses keep a
+///   beginning of all changes of names in the order in which they were made, as file systems with a journal do; the
+///   other half decide about each on its own, as those without may.
+/// - A file's content and size are flushed by its own `sync`, its name by `syncDirectory` of its directory, either one
+///   of both for a rename between two, and everything by `syncFileSystem`.
+/// - Whatever was kept was written as it was: the disk does not turn over bits. That is damage, see below.
+///
+/// Calls that fail: `fail(...)`, for every operation and every error number. A failed write may have written its first
+/// bytes. A failed `sync` loses the content it was to flush, as Linux does: reads go on showing it, a later `sync`
+/// that succeeds does not make it durable, and it is gone when the power is. A disk that is full writes what fits and
+/// then answers `ENOSPC`.
+///
+/// Calls that are interrupted or do only part: `interrupt(every:)` and `shorten(every:)`. They go through the same
+/// loops as those of the real disk.
+///
+/// Damage at rest: `damage`, `overwrite`, `truncate`, `delete` and `swap` change what lies on the disk behind the back
+/// of everybody.
 ///
 /// Everything is deterministic: the same calls and the same random numbers give the same disk.
 package final class MemoryDisk: Disk, @unchecked Sendable {
     // All state is touched only while `lock` is held.
-    private let lock = Mutex(())
-    private var root = Node(isDirectory: true, inode: 1)
-    private var pendingNames: [NameChange] = []
-    private var generation = 0
-    private var nextInode: UInt64 = 2
+    let lock = Mutex(())
+    var root = Node(isDirectory: true, inode: 1)
+    var pendingNames: [NameChange] = []
+    /// Nodes that may have something to flush, in the order in which they first had.
+    var dirty: [Node] = []
+    private var dirtyCountMax = 64
+    /// Numbers all that is done to content and names.
+    var sequence = 0
+    var generation = 0
+    var nextInode: UInt64 = 2
+    var usedBytes = 0
     private var lockHolders: [UInt64: WeakLock] = [:]
-    private var regions: [WeakRegion] = []
-    private var failures: [FileError.Operation: [Failure]] = [:]
-    private var calls: [FileError.Operation: Int] = [:]
-    private var failedFlushLoses = true
-    private var usedBytes = 0
-    private let clock: any WallClock
+    /// Paths found before; empty after each change that takes a name away.
+    private var found: [String: Node] = [:]
+    var faults = Faults()
+    private var calls = [Int](repeating: 0, count: FileError.Operation.allCases.count)
+    let clock: any WallClock
 
     /// Bytes the disk holds before it answers `ENOSPC`.
-    private var capacityBytes: Int
-    private var kind = FileSystemKind(name: "memory")
-    private let device: UInt64
+    var capacityBytes: Int
+    var kind = FileSystemKind(name: "memory")
+    let device: UInt64
 
     static let sectorBytes = 512
 
@@ -43,75 +71,9 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
         self.device = device
     }
 
-    // MARK: - Faults
-
-    /// The process dies: its files, locks and mappings are gone, what it wrote is not.
-    package func crash() {
-        lock.withLock { _ in endProcess() }
-    }
-
-    /// The machine dies. See the fault model.
-    package func powerLoss(random: SeededRandom) {
-        lock.withLock { _ in
-            endProcess()
-            for change in pendingNames where random.chance(percent: 50) { change.applyDurably() }
-            pendingNames = []
-            root.loseUnflushed(random)
-            usedBytes = root.totalBytes
-            root.adoptDurableNames()
-        }
-    }
-
-    /// The machine dies in the worst way there is: nothing that was not flushed survives.
-    package func powerLossOfAllUnflushed() {
-        lock.withLock { _ in
-            endProcess()
-            pendingNames = []
-            root.loseUnflushed(nil)
-            root.adoptDurableNames()
-            usedBytes = root.totalBytes
-        }
-    }
-
-    /// Makes a later call fail: the first one after `count` more of the same kind have gone through.
-    /// - Parameters:
-    ///   - path: when given, only calls whose path, as it was opened, contains this text are counted and failed.
-    ///   - losesUnflushed: whether a failed flush has dropped the bytes. False is a machine that dies inside the flush.
-    package func fail(
-        _ operation: FileError.Operation, after count: Int = 0, errno: Int32 = 5, path: String = "", times: Int = 1,
-        losesUnflushed: Bool = true
-    ) {
-        lock.withLock { _ in
-            failures[operation, default: []].append(Failure(skip: count, errno: errno, path: path, times: times))
-            failedFlushLoses = losesUnflushed
-        }
-    }
-
-    package func clearFailures() {
-        lock.withLock { _ in failures = [:] }
-    }
-
     /// How often an operation was called, whether it failed or not.
     package func callCount(_ operation: FileError.Operation) -> Int {
-        lock.withLock { _ in calls[operation] ?? 0 }
-    }
-
-    package func setCapacity(bytes: Int) {
-        lock.withLock { _ in capacityBytes = bytes }
-    }
-
-    package func setKind(_ kind: FileSystemKind) {
-        lock.withLock { _ in self.kind = kind }
-    }
-
-    /// Turns over bits of a byte that lies flushed on the disk: damage.
-    package func damage(_ path: String, at offset: Int, flipping bits: UInt8 = 1) {
-        lock.withLock { _ in
-            guard let file = find(path), offset < file.content.count else { return }
-            file.settle()
-            file.content[offset] ^= bits
-            file.durable[offset] ^= bits
-        }
+        lock.withLock { _ in calls[operation.index] }
     }
 
     /// A disk with the same files, names and content, as `cp -r` would make: other inodes, everything flushed.
@@ -123,6 +85,45 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
             copy.usedBytes = usedBytes
             return copy
         }
+    }
+
+    /// The same disk once more, with all that is not flushed, in a process that has no file open and no lock yet:
+    /// what happens to one of the two does not touch the other. Bytes are shared until they are changed. Planned
+    /// failures, a planned death and `onOperation` stay behind.
+    /// - Parameter clock: of the fork; nil for the same one.
+    package func fork(clock: (any WallClock)? = nil) -> MemoryDisk {
+        lock.withLock { _ in
+            let fork = MemoryDisk(clock: clock ?? self.clock, capacityBytes: capacityBytes, device: device)
+            fork.nextInode = nextInode
+            fork.usedBytes = usedBytes
+            fork.sequence = sequence
+            fork.kind = kind
+            var forks: [ObjectIdentifier: Node] = [:]
+            fork.root = Self.forked(root, &forks)
+            fork.dirty = dirty.filter { !$0.isFlushed }.map { node in
+                let copy = Self.forked(node, &forks)
+                copy.isListed = true
+                return copy
+            }
+            fork.pendingNames = pendingNames.map { change in
+                var copy = change
+                copy.node = Self.forked(change.node, &forks)
+                if let target = change.target { copy.target?.directory = Self.forked(target.directory, &forks) }
+                if let source = change.source { copy.source?.directory = Self.forked(source.directory, &forks) }
+                return copy
+            }
+            return fork
+        }
+    }
+
+    private static func forked(_ node: Node, _ forks: inout [ObjectIdentifier: Node]) -> Node {
+        if let fork = forks[ObjectIdentifier(node)] { return fork }
+        let fork = node.forked()
+        forks[ObjectIdentifier(node)] = fork
+        guard node.isDirectory else { return fork }
+        fork.names = node.names.mapValues { forked($0, &forks) }
+        for (name, child) in node.durableNames { fork.setDurable(name, forked(child, &forks)) }
+        return fork
     }
 
     /// Paths of all files, sorted.
@@ -137,22 +138,23 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     // MARK: - Disk
 
     package func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any DiskFile {
-        try locked(.open, path) { () throws(FileError) in
+        let mayMake = mode == .create || mode == .createNew
+        let makes = mayMake && lock.withLock { _ in find(path) == nil }
+        return try perform(.open, path, changes: makes, isInterruptible: true) { () throws(FileError) in
             if let node = find(path) {
                 guard !node.isDirectory else { throw FileError(errno: 21, operation: .open, path: path) }
                 guard mode != .createNew else { throw FileError(errno: 17, operation: .open, path: path) }
                 return MemoryFile(disk: self, node: node, path: path, generation: generation, canWrite: mode != .read)
             }
-            guard mode == .create || mode == .createNew else {
-                throw FileError(errno: 2, operation: .open, path: path)
-            }
+            guard mayMake else { throw FileError(errno: 2, operation: .open, path: path) }
             let node = try make(path, isDirectory: false, .open)
             return MemoryFile(disk: self, node: node, path: path, generation: generation, canWrite: true)
         }
     }
 
     package func makeDirectory(_ path: String) throws(FileError) {
-        try locked(.makeDirectory, path) { () throws(FileError) in
+        let makes = lock.withLock { _ in find(path) == nil }
+        try perform(.makeDirectory, path, changes: makes) { () throws(FileError) in
             var partial = ""
             for part in path.split(separator: "/") {
                 partial += partial.isEmpty ? String(part) : "/" + part
@@ -166,7 +168,7 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     }
 
     package func list(_ path: String) throws(FileError) -> [DirectoryEntry] {
-        try locked(.list, path) { () throws(FileError) in
+        try perform(.list, path, isInterruptible: true) { () throws(FileError) in
             guard let node = find(path) else { throw FileError(errno: 2, operation: .list, path: path) }
             guard node.isDirectory else { throw FileError(errno: 20, operation: .list, path: path) }
             return node.names.sorted { $0.key < $1.key }.map {
@@ -176,7 +178,7 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     }
 
     package func stat(_ path: String) throws(FileError) -> FileStatus? {
-        try locked(.stat, path) { () throws(FileError) in
+        try perform(.stat, path) { () throws(FileError) in
             guard let node = find(path) else { return nil }
             return FileStatus(
                 kind: node.isDirectory ? .directory : .file, bytes: node.content.count, modified: node.modified,
@@ -185,15 +187,19 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     }
 
     package func rename(_ source: String, to destination: String) throws(FileError) {
-        try locked(.rename, source) { () throws(FileError) in
+        try perform(.rename, source, changes: true) { () throws(FileError) in
             guard let from = find(parentPath(source)), let node = find(source), let to = find(parentPath(destination))
             else { throw FileError(errno: 2, operation: .rename, path: source) }
             let (oldName, newName) = (Self.name(of: source), Self.name(of: destination))
-            if let replaced = to.names[newName], replaced !== node { usedBytes -= replaced.totalBytes }
+            if let replaced = to.names[newName], replaced !== node {
+                usedBytes -= replaced.totalBytes
+                replaced.isNamed = false
+            }
+            found.removeAll(keepingCapacity: true)
             from.names[oldName] = nil
             to.names[newName] = node
             pendingNames.append(
-                NameChange(directory: to, name: newName, node: node, removedFrom: from, removedName: oldName))
+                NameChange(sequence: nextSequence(), node: node, target: (to, newName), source: (from, oldName)))
         }
     }
 
@@ -206,7 +212,7 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     }
 
     private func remove(_ path: String, _ operation: FileError.Operation) throws(FileError) {
-        try locked(operation, path) { () throws(FileError) in
+        try perform(operation, path, changes: true) { () throws(FileError) in
             guard let parent = find(parentPath(path)), let node = find(path) else {
                 throw FileError(errno: 2, operation: operation, path: path)
             }
@@ -214,21 +220,26 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
                 throw FileError(errno: node.isDirectory ? 21 : 20, operation: operation, path: path)
             }
             guard node.names.isEmpty else { throw FileError(errno: 39, operation: operation, path: path) }
+            found.removeAll(keepingCapacity: true)
             parent.names[Self.name(of: path)] = nil
             usedBytes -= node.content.count
+            node.isNamed = false
             pendingNames.append(
-                NameChange(
-                    directory: nil, name: "", node: nil, removedFrom: parent, removedName: Self.name(of: path)))
+                NameChange(sequence: nextSequence(), node: node, target: nil, source: (parent, Self.name(of: path))))
         }
     }
 
     package func syncDirectory(_ path: String) throws(FileError) {
-        try locked(.syncDirectory, path) { () throws(FileError) in
+        try perform(.syncDirectory, path, changes: true, isInterruptible: true) { () throws(FileError) in
             guard let node = find(path), node.isDirectory else {
                 throw FileError(errno: 2, operation: .syncDirectory, path: path)
             }
+            guard !pendingNames.isEmpty else { return }
+            // What came before in other directories is overtaken: undone later, it would take the name away again.
+            var last: [ObjectIdentifier: Int] = [:]
+            for change in pendingNames where change.isIn(node) { last[ObjectIdentifier(change.node)] = change.sequence }
             pendingNames.removeAll { change in
-                guard change.directory === node || change.removedFrom === node else { return false }
+                guard let last = last[ObjectIdentifier(change.node)], change.sequence <= last else { return false }
                 change.applyDurably()
                 return true
             }
@@ -236,140 +247,74 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
     }
 
     package func syncFileSystem() throws(FileError) {
-        try locked(.syncFileSystem, "") { () throws(FileError) in
-            for change in pendingNames { change.applyDurably() }
-            pendingNames = []
-            root.settleAll()
+        try perform(.syncFileSystem, "", changes: true, isInterruptible: true) { () throws(FileError) in
+            flushEverything()
         }
     }
 
     package func freeSpace() throws(FileError) -> FreeSpace {
-        try locked(.freeSpace, "") { () throws(FileError) in
+        try perform(.freeSpace, "", isInterruptible: true) { () throws(FileError) in
             FreeSpace(bytes: max(0, capacityBytes - usedBytes), inodes: .max)
         }
     }
 
     package func fileSystemKind() throws(FileError) -> FileSystemKind {
-        try locked(.fileSystemKind, "") { () throws(FileError) in kind }
+        try perform(.fileSystemKind, "") { () throws(FileError) in kind }
     }
 
     package func lock(_ path: String) throws(FileError) -> (any DiskLock)? {
-        try locked(.lock, path) { () throws(FileError) in
+        try perform(.lock, path, changes: true, isInterruptible: true) { () throws(FileError) in
             let node = try findOrMake(path, .lock)
             if lockHolders[node.inode]?.lock != nil { return nil }
-            let taken = MemoryLock()
+            let taken = MemoryLock(disk: self, node: node)
             lockHolders[node.inode] = WeakLock(lock: taken)
             return taken
         }
     }
 
     package func map(_ path: String, at offset: Int, bytes: Int) throws(FileError) -> any MappedRegion {
-        try locked(.map, path) { () throws(FileError) in
+        try perform(.map, path, changes: true, isInterruptible: true) { () throws(FileError) in
             let node = try findOrMake(path, .map)
             if node.content.count < offset + bytes {
-                try grow(node, to: offset + bytes, .map, path)
+                let more = offset + bytes - node.content.count
+                guard usedBytes + more <= capacityBytes else {
+                    faults.count(.map, errno: 28)
+                    throw FileError(errno: 28, operation: .map, path: path)
+                }
+                setSize(node, offset + bytes, byWrite: true)
             }
-            let region = MemoryRegion(disk: self, node: node, offset: offset, count: bytes, generation: generation)
-            regions.append(WeakRegion(region: region))
-            return region
-        }
-    }
-
-    // MARK: - For files and regions
-
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int, file: MemoryFile) throws(FileError) {
-        try locked(.write, file.path) { () throws(FileError) in
-            try check(file, .write)
-            guard file.canWrite else { throw FileError(errno: 9, operation: .write, path: file.path) }
-            let end = offset + bytes.count
-            if end > file.node.content.count { try grow(file.node, to: end, .write, file.path) }
-            file.node.write(bytes, at: offset)
-            file.node.modified = clock.now
-        }
-    }
-
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int, file: MemoryFile) throws(FileError) -> Int {
-        try locked(.read, file.path) { () throws(FileError) in
-            try check(file, .read)
-            let count = max(0, min(buffer.count, file.node.content.count - offset))
-            guard count > 0 else { return 0 }
-            file.node.content.withUnsafeBytes { content in
-                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: content[offset..<offset + count]))
-            }
-            return count
-        }
-    }
-
-    func sync(_ file: MemoryFile) throws(FileError) {
-        do throws(FileError) {
-            try locked(.sync, file.path) { () throws(FileError) in
-                try check(file, .sync)
-                file.node.settle()
-            }
-        } catch {
-            lock.withLock { _ in
-                if failedFlushLoses { file.node.loseAtPowerLoss() }
-            }
-            throw error
-        }
-    }
-
-    func bytes(_ file: MemoryFile) throws(FileError) -> Int {
-        try locked(.stat, file.path) { () throws(FileError) in
-            try check(file, .stat)
-            return file.node.content.count
-        }
-    }
-
-    func truncate(_ file: MemoryFile, to bytes: Int) throws(FileError) {
-        try locked(.truncate, file.path) { () throws(FileError) in
-            try check(file, .truncate)
-            if bytes > file.node.content.count {
-                try grow(file.node, to: bytes, .truncate, file.path)
-            } else {
-                usedBytes -= file.node.content.count - bytes
-                file.node.cut(to: bytes)
-            }
-            file.node.modified = clock.now
-        }
-    }
-
-    func store(_ bytes: UnsafeRawBufferPointer, at offset: Int, region: MemoryRegion) {
-        lock.withLock { _ in
-            guard region.generation == generation else { return }
-            precondition(offset >= 0 && offset + bytes.count <= region.count)
-            region.node.store(bytes, at: region.offset + offset)
-        }
-    }
-
-    func load(into buffer: UnsafeMutableRawBufferPointer, at offset: Int, region: MemoryRegion) {
-        lock.withLock { _ in
-            precondition(offset >= 0 && offset + buffer.count <= region.count)
-            region.node.content.withUnsafeBytes { content in
-                let start = region.offset + offset
-                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: content[start..<start + buffer.count]))
-            }
+            return MemoryRegion(
+                disk: self, node: node, path: path, offset: offset, count: bytes, generation: generation)
         }
     }
 
     // MARK: - Tree
 
-    private static func name(of path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? ""
+    static func name(of path: String) -> String {
+        let path = path.utf8.last == UInt8(ascii: "/") ? path[..<path.index(before: path.endIndex)] : path[...]
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return String(path) }
+        return String(path[path.utf8.index(after: slash)...])
     }
 
-    private func makeInode() -> UInt64 {
-        defer { nextInode += 1 }
-        return nextInode
-    }
-
-    private func find(_ path: String) -> Node? {
+    func find(_ path: String) -> Node? {
+        if path.isEmpty { return root }
+        if let node = found[path] { return node }
         var node = root
-        for part in path.split(separator: "/") {
-            guard let next = node.names[String(part)] else { return nil }
+        for part in path.utf8.split(separator: UInt8(ascii: "/")) {
+            guard let next = node.names[String(Substring(part))] else { return nil }
             node = next
         }
+        found[path] = node
         return node
+    }
+
+    func forgetFoundPaths() {
+        found.removeAll(keepingCapacity: true)
+    }
+
+    func makeInode() -> UInt64 {
+        defer { nextInode += 1 }
+        return nextInode
     }
 
     private func make(
@@ -378,13 +323,15 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
         guard let parent = find(parentPath(path)), parent.isDirectory else {
             throw FileError(errno: 2, operation: operation, path: path)
         }
-        guard usedBytes < capacityBytes else { throw FileError(errno: 28, operation: operation, path: path) }
+        guard usedBytes < capacityBytes else {
+            faults.count(operation, errno: 28)
+            throw FileError(errno: 28, operation: operation, path: path)
+        }
         let node = Node(isDirectory: isDirectory, inode: makeInode())
         node.modified = clock.now
         parent.names[Self.name(of: path)] = node
         pendingNames.append(
-            NameChange(
-                directory: parent, name: Self.name(of: path), node: node, removedFrom: nil, removedName: ""))
+            NameChange(sequence: nextSequence(), node: node, target: (parent, Self.name(of: path)), source: nil))
         return node
     }
 
@@ -393,71 +340,130 @@ package final class MemoryDisk: Disk, @unchecked Sendable {
         return try make(path, isDirectory: false, operation)
     }
 
-    private func grow(
-        _ node: Node, to bytes: Int, _ operation: FileError.Operation, _ path: String
-    ) throws(FileError) {
-        let more = bytes - node.content.count
-        guard usedBytes + more <= capacityBytes else { throw FileError(errno: 28, operation: operation, path: path) }
-        usedBytes += more
-        node.grow(to: bytes)
+    // MARK: - Content
+
+    func isNamed(_ node: Node) -> Bool { lock.withLock { _ in node.isNamed } }
+
+    func nextSequence() -> Int {
+        sequence += 1
+        return sequence
     }
 
-    private func endProcess() {
+    func setSize(_ node: Node, _ bytes: Int, byWrite: Bool = false) {
+        noteDirty(node)
+        usedBytes += bytes - node.content.count
+        node.setSize(bytes, sequence: nextSequence(), byWrite: byWrite)
+    }
+
+    /// Writes as much as fits.
+    /// - Returns: the bytes written.
+    func place(_ bytes: UnsafeRawBufferPointer, at offset: Int, _ node: Node) -> Int {
+        var bytes = bytes
+        let more = offset + bytes.count - node.content.count
+        if more > 0 {
+            let room = max(0, capacityBytes - usedBytes)
+            if more > room {
+                bytes = UnsafeRawBufferPointer(rebasing: bytes[..<max(0, bytes.count - (more - room))])
+            }
+            guard !bytes.isEmpty else { return 0 }
+            setSize(node, max(node.content.count, offset + bytes.count), byWrite: true)
+        }
+        noteDirty(node)
+        node.write(bytes, at: offset, sequence: nextSequence())
+        node.modified = clock.now
+        return bytes.count
+    }
+
+    func noteDirty(_ node: Node) {
+        guard !node.isListed else { return }
+        if dirty.count >= dirtyCountMax {
+            dirty.removeAll { node in
+                guard node.isFlushed else { return false }
+                node.isListed = false
+                return true
+            }
+            dirtyCountMax = max(64, dirty.count * 2)
+        }
+        node.isListed = true
+        dirty.append(node)
+    }
+
+    func flushEverything() {
+        for change in pendingNames { change.applyDurably() }
+        pendingNames = []
+        for node in dirty { node.settle() }
+    }
+
+    func endProcess() {
         generation += 1
         lockHolders = [:]
-        regions = []
+        faults.endLife()
     }
 
-    private func check(_ file: MemoryFile, _ operation: FileError.Operation) throws(FileError) {
-        guard file.generation == generation else { throw FileError(errno: 9, operation: operation, path: file.path) }
-    }
+    // MARK: - Calls
 
-    private func locked<Value: Sendable>(
-        _ operation: FileError.Operation, _ path: String, _ body: () throws(FileError) -> Value
+    /// One call: counts it, asks the faults, and does it.
+    /// - Parameters:
+    ///   - changes: whether it changes something, so that the process may die at it.
+    ///   - isInterruptible: whether the real disk repeats the call after a signal.
+    private func perform<Value: Sendable>(
+        _ operation: FileError.Operation, _ path: String, changes: Bool = false, isInterruptible: Bool = false,
+        _ body: () throws(FileError) -> Value
     ) throws(FileError) -> Value {
-        try lock.withLock { (_) throws(FileError) in
-            calls[operation, default: 0] += 1
-            if let code = failureDue(operation, path) {
-                throw FileError(errno: code, operation: operation, path: path)
+        if changes { announce(operation, path, generation: nil) }
+        if isInterruptible { waitOutInterrupts() }
+        return try lock.withLock { (_) throws(FileError) in
+            if let refusal = admit(operation, path, changes: changes) {
+                throw FileError(errno: refusal.errno, operation: operation, path: path)
             }
             return try body()
         }
     }
 
-    private func failureDue(_ operation: FileError.Operation, _ path: String) -> Int32? {
-        guard var planned = failures[operation] else { return nil }
-        defer { failures[operation] = planned.filter { $0.times > 0 } }
-        var due: Int32?
-        for index in planned.indices where planned[index].path.isEmpty || path.contains(planned[index].path) {
-            if planned[index].skip > 0 {
-                planned[index].skip -= 1
-            } else if due == nil {
-                planned[index].times -= 1
-                due = planned[index].errno
-            }
+    /// Calls `onOperation`, outside the lock.
+    func announce(_ operation: FileError.Operation, _ path: String, generation: Int?) {
+        let hook = lock.withLock { _ in
+            faults.isDead || generation.map { $0 != self.generation } ?? false ? nil : faults.onOperation
         }
-        return due
+        hook?(self, operation, path)
+    }
+
+    /// The loop around a raw call that does all or nothing.
+    func waitOutInterrupts() {
+        _ = repeatInterrupted { lock.withLock { _ in faults.interruptsNow() ? -Faults.interruptedErrno : 0 } }
+    }
+
+    /// Counts a call.
+    /// - Returns: nil when it is to be done.
+    func admit(_ operation: FileError.Operation, _ path: String, changes: Bool) -> Faults.Refusal? {
+        calls[operation.index] += 1
+        return faults.admit(operation, path, changes: changes)
     }
 }
 
-private struct Failure {
-    var skip: Int
-    var errno: Int32
-    var path: String
-    var times: Int
-}
-
-/// A name that was made, moved or removed and whose directory has not been flushed since.
-private struct NameChange {
-    var directory: Node?
-    var name: String
-    var node: Node?
-    var removedFrom: Node?
-    var removedName: String
-
-    func applyDurably() {
-        removedFrom?.durableNames[removedName] = nil
-        if let node { directory?.durableNames[name] = node }
+extension FileError.Operation {
+    /// Its place in `allCases`.
+    var index: Int {
+        switch self {
+        case .open: 0
+        case .read: 1
+        case .write: 2
+        case .sync: 3
+        case .truncate: 4
+        case .startWriteback: 5
+        case .stat: 6
+        case .list: 7
+        case .rename: 8
+        case .unlink: 9
+        case .makeDirectory: 10
+        case .removeDirectory: 11
+        case .syncDirectory: 12
+        case .syncFileSystem: 13
+        case .freeSpace: 14
+        case .fileSystemKind: 15
+        case .lock: 16
+        case .map: 17
+        }
     }
 }
 
@@ -465,8 +471,15 @@ private struct WeakLock {
     weak var lock: MemoryLock?
 }
 
-private struct WeakRegion {
-    weak var region: MemoryRegion?
-}
+private final class MemoryLock: DiskLock, @unchecked Sendable {
+    // `node` is touched only by the disk, under its lock. A lock does not keep its disk.
+    private weak var disk: MemoryDisk?
+    private let node: Node
 
-private final class MemoryLock: DiskLock, Sendable {}
+    init(disk: MemoryDisk, node: Node) {
+        self.disk = disk
+        self.node = node
+    }
+
+    var isNamed: Bool { disk?.isNamed(node) ?? true }
+}

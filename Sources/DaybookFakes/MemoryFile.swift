@@ -1,149 +1,5 @@
 internal import DaybookSystem
-internal import DaybookValues
-
-/// A file or a directory of a `MemoryDisk`, with what a loss of power would leave of it.
-final class Node {
-    let isDirectory: Bool
-    let inode: UInt64
-    var modified = Timestamp.zero
-    /// What reads see, and what is on the disk.
-    var content: [UInt8] = []
-    var durable: [UInt8] = []
-    var names: [String: Node] = [:]
-    var durableNames: [String: Node] = [:]
-    /// Ranges written since the last flush, in order, with their content at that time.
-    private var unflushed: [(offset: Int, bytes: [UInt8])] = []
-    private var sizeIsUnflushed = false
-    /// Sectors stored to through a mapping since the last flush. Only where, not what: a mapping is stored to far more
-    /// often than a file is written.
-    private var mappedSectors: Set<Int> = []
-
-    init(isDirectory: Bool, inode: UInt64) {
-        self.isDirectory = isDirectory
-        self.inode = inode
-    }
-
-    var totalBytes: Int { names.values.reduce(content.count) { $0 + $1.totalBytes } }
-
-    func grow(to bytes: Int) {
-        content.append(contentsOf: [UInt8](repeating: 0, count: bytes - content.count))
-        sizeIsUnflushed = true
-    }
-
-    func cut(to bytes: Int) {
-        content.removeSubrange(bytes...)
-        sizeIsUnflushed = true
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
-        content.withUnsafeMutableBytes { content in
-            UnsafeMutableRawBufferPointer(rebasing: content[offset..<offset + bytes.count]).copyMemory(from: bytes)
-        }
-        unflushed.append((offset, Array(bytes)))
-    }
-
-    func store(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
-        guard !bytes.isEmpty else { return }
-        content.withUnsafeMutableBytes { content in
-            UnsafeMutableRawBufferPointer(rebasing: content[offset..<offset + bytes.count]).copyMemory(from: bytes)
-        }
-        mappedSectors.formUnion(offset / MemoryDisk.sectorBytes...(offset + bytes.count - 1) / MemoryDisk.sectorBytes)
-    }
-
-    /// A flush: what is visible is durable.
-    func settle() {
-        if sizeIsUnflushed {
-            if durable.count > content.count { durable.removeSubrange(content.count...) }
-            if durable.count < content.count {
-                durable.append(contentsOf: [UInt8](repeating: 0, count: content.count - durable.count))
-            }
-            sizeIsUnflushed = false
-        }
-        for (offset, bytes) in unflushed { put(bytes, 0..<bytes.count, at: offset, into: &durable) }
-        unflushed = []
-        for sector in mappedSectors { keepSector(sector) }
-        mappedSectors = []
-    }
-
-    func settleAll() {
-        settle()
-        for node in names.values { node.settleAll() }
-    }
-
-    /// A flush has failed: reads go on showing the bytes, but nothing will make them durable any more.
-    func loseAtPowerLoss() {
-        unflushed = []
-    }
-
-    /// The power goes. Without random numbers everything unflushed is lost.
-    func loseUnflushed(_ random: SeededRandom?) {
-        if let random, sizeIsUnflushed, random.chance(percent: 50) {
-            if durable.count > content.count { durable.removeSubrange(content.count...) }
-            if durable.count < content.count {
-                durable.append(contentsOf: [UInt8](repeating: 0, count: content.count - durable.count))
-            }
-        }
-        if let random {
-            for (offset, bytes) in unflushed { keepSectors(of: bytes, at: offset, random) }
-            for sector in mappedSectors.sorted() where random.chance(percent: 50) { keepSector(sector) }
-        }
-        mappedSectors = []
-        unflushed = []
-        sizeIsUnflushed = false
-        content = durable
-        for key in Set(names.keys).union(durableNames.keys).sorted() {
-            let (visible, kept) = (names[key], durableNames[key])
-            visible?.loseUnflushed(random)
-            if kept !== visible { kept?.loseUnflushed(random) }
-        }
-    }
-
-    /// After a loss of power the durable names are all there are.
-    func adoptDurableNames() {
-        names = durableNames
-        for node in names.values { node.adoptDurableNames() }
-    }
-
-    func collect(_ prefix: String, _ paths: inout [String]) {
-        for (name, node) in names {
-            let path = prefix.isEmpty ? name : prefix + "/" + name
-            if node.isDirectory { node.collect(path, &paths) } else { paths.append(path) }
-        }
-    }
-
-    func copied(_ makeInode: () -> UInt64) -> Node {
-        let copy = Node(isDirectory: isDirectory, inode: makeInode())
-        copy.modified = modified
-        copy.content = content
-        copy.durable = content
-        for (name, node) in names.sorted(by: { $0.key < $1.key }) { copy.names[name] = node.copied(makeInode) }
-        copy.durableNames = copy.names
-        return copy
-    }
-
-    private func keepSectors(of bytes: [UInt8], at offset: Int, _ random: SeededRandom) {
-        var start = 0
-        while start < bytes.count {
-            let sectorEnd = ((offset + start) / MemoryDisk.sectorBytes + 1) * MemoryDisk.sectorBytes
-            let end = min(bytes.count, sectorEnd - offset)
-            if random.chance(percent: 50) { put(bytes, start..<end, at: offset, into: &durable) }
-            start = end
-        }
-    }
-
-    private func keepSector(_ sector: Int) {
-        let start = sector * MemoryDisk.sectorBytes
-        let end = min(start + MemoryDisk.sectorBytes, content.count, durable.count)
-        if start < end { durable.replaceSubrange(start..<end, with: content[start..<end]) }
-    }
-
-    /// Copies part of a write as far as the file reaches.
-    private func put(_ bytes: [UInt8], _ range: Range<Int>, at offset: Int, into target: inout [UInt8]) {
-        let end = min(range.upperBound, target.count - offset)
-        guard end > range.lowerBound else { return }
-        target.replaceSubrange(offset + range.lowerBound..<offset + end, with: bytes[range.lowerBound..<end])
-    }
-}
+internal import Synchronization
 
 /// An open file of a `MemoryDisk`; it ends with the process that opened it.
 final class MemoryFile: DiskFile, @unchecked Sendable {
@@ -163,17 +19,30 @@ final class MemoryFile: DiskFile, @unchecked Sendable {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
-        try disk.write(bytes, at: offset, file: self)
+        disk.announce(.write, path, generation: generation)
+        var isFirst = true
+        let result = writeFully(bytes) { rest, done in
+            defer { isFirst = false }
+            return disk.writeRaw(rest, at: offset + done, file: self, isFirst: isFirst)
+        }
+        guard result >= 0 else { throw FileError(errno: Int32(-result), operation: .write, path: path) }
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
-        try disk.read(into: buffer, at: offset, file: self)
+        var isFirst = true
+        let result = readFully(into: buffer) { rest, done in
+            defer { isFirst = false }
+            return disk.readRaw(into: rest, at: offset + done, file: self, isFirst: isFirst)
+        }
+        guard result >= 0 else { throw FileError(errno: Int32(-result), operation: .read, path: path) }
+        return result
     }
 
     func sync() throws(FileError) { try disk.sync(self) }
     func bytes() throws(FileError) -> Int { try disk.bytes(self) }
     func truncate(to bytes: Int) throws(FileError) { try disk.truncate(self, to: bytes) }
     func startWriteback(at offset: Int, bytes: Int) throws(FileError) {}
+    var isNamed: Bool { disk.isNamed(node) }
     func close() {}
 }
 
@@ -182,13 +51,15 @@ final class MemoryRegion: MappedRegion, @unchecked Sendable {
     // As for `MemoryFile`.
     let disk: MemoryDisk
     let node: Node
+    let path: String
     let offset: Int
     let count: Int
     let generation: Int
 
-    init(disk: MemoryDisk, node: Node, offset: Int, count: Int, generation: Int) {
+    init(disk: MemoryDisk, node: Node, path: String, offset: Int, count: Int, generation: Int) {
         self.disk = disk
         self.node = node
+        self.path = path
         self.offset = offset
         self.count = count
         self.generation = generation
@@ -198,4 +69,128 @@ final class MemoryRegion: MappedRegion, @unchecked Sendable {
     func load(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) {
         disk.load(into: buffer, at: offset, region: self)
     }
+}
+
+extension MemoryDisk {
+    /// One raw write.
+    /// - Parameter isFirst: the first of the loop stands for the call: it is counted, and fails if it is to.
+    /// - Returns: the bytes written, or the negated `errno`.
+    fileprivate func writeRaw(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int, file: MemoryFile, isFirst: Bool
+    ) -> Int {
+        lock.withLock { _ in
+            guard file.generation == generation else { return -Self.badFileErrno }
+            if isFirst {
+                if let refusal = admit(.write, file.path, changes: true) {
+                    let written = min(bytes.count, refusal.writtenBytes)
+                    if written > 0, file.canWrite {
+                        _ = place(UnsafeRawBufferPointer(rebasing: bytes[..<written]), at: offset, file.node)
+                    }
+                    return -Int(refusal.errno)
+                }
+                guard file.canWrite else { return -Self.badFileErrno }
+            } else if faults.isDead {
+                return -Int(Faults.deathErrno)
+            }
+            if faults.interruptsNow() { return -Faults.interruptedErrno }
+            let part = UnsafeRawBufferPointer(rebasing: bytes[..<faults.shortened(bytes.count)])
+            let written = place(part, at: offset, file.node)
+            if written == 0 { faults.count(.write, errno: 28) }
+            return written
+        }
+    }
+
+    /// One raw read, as `writeRaw`.
+    fileprivate func readRaw(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: Int, file: MemoryFile, isFirst: Bool
+    ) -> Int {
+        lock.withLock { _ in
+            guard file.generation == generation else { return -Self.badFileErrno }
+            if isFirst, let refusal = admit(.read, file.path, changes: false) { return -Int(refusal.errno) }
+            if faults.interruptsNow() { return -Faults.interruptedErrno }
+            let count = min(buffer.count, file.node.content.count - offset)
+            guard count > 0 else { return 0 }
+            let part = faults.shortened(count)
+            file.node.content.withUnsafeBytes { content in
+                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: content[offset..<offset + part]))
+            }
+            return part
+        }
+    }
+
+    fileprivate func sync(_ file: MemoryFile) throws(FileError) {
+        try change(.sync, file) { refusal in
+            if refusal == nil {
+                file.node.settle()
+            } else if refusal?.losesUnflushed == true {
+                file.node.loseAtPowerLoss()
+            }
+        }
+    }
+
+    fileprivate func truncate(_ file: MemoryFile, to bytes: Int) throws(FileError) {
+        var isFull = false
+        try change(.truncate, file) { refusal in
+            guard refusal == nil else { return }
+            isFull = usedBytes + bytes - file.node.content.count > capacityBytes && bytes > file.node.content.count
+            if isFull {
+                faults.count(.truncate, errno: 28)
+            } else {
+                setSize(file.node, bytes)
+                file.node.modified = clock.now
+            }
+        }
+        if isFull { throw FileError(errno: 28, operation: .truncate, path: file.path) }
+    }
+
+    fileprivate func bytes(_ file: MemoryFile) throws(FileError) -> Int {
+        try lock.withLock { (_) throws(FileError) in
+            guard file.generation == generation else {
+                throw FileError(errno: Int32(Self.badFileErrno), operation: .stat, path: file.path)
+            }
+            if let refusal = admit(.stat, file.path, changes: false) {
+                throw FileError(errno: refusal.errno, operation: .stat, path: file.path)
+            }
+            return file.node.content.count
+        }
+    }
+
+    /// A call that changes a file and does all or nothing.
+    /// - Parameter body: called with why the call is to fail; it then still throws.
+    private func change(
+        _ operation: FileError.Operation, _ file: MemoryFile, _ body: (Faults.Refusal?) -> Void
+    ) throws(FileError) {
+        announce(operation, file.path, generation: file.generation)
+        waitOutInterrupts()
+        try lock.withLock { (_) throws(FileError) in
+            guard file.generation == generation else {
+                throw FileError(errno: Int32(Self.badFileErrno), operation: operation, path: file.path)
+            }
+            let refusal = admit(operation, file.path, changes: true)
+            body(refusal)
+            if let refusal { throw FileError(errno: refusal.errno, operation: operation, path: file.path) }
+        }
+    }
+
+    fileprivate func store(_ bytes: UnsafeRawBufferPointer, at offset: Int, region: MemoryRegion) {
+        announce(.map, region.path, generation: region.generation)
+        lock.withLock { _ in
+            guard region.generation == generation, faults.admitStore() else { return }
+            precondition(offset >= 0 && offset + bytes.count <= region.count)
+            noteDirty(region.node)
+            region.node.store(bytes, at: region.offset + offset, sequence: nextSequence())
+        }
+    }
+
+    fileprivate func load(into buffer: UnsafeMutableRawBufferPointer, at offset: Int, region: MemoryRegion) {
+        lock.withLock { _ in
+            precondition(offset >= 0 && offset + buffer.count <= region.count)
+            region.node.content.withUnsafeBytes { content in
+                let start = region.offset + offset
+                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: content[start..<start + buffer.count]))
+            }
+        }
+    }
+
+    private static var badFileErrno: Int { 9 }
 }

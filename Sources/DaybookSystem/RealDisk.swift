@@ -276,34 +276,20 @@ private final class RealFile: DiskFile {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
-        var done = 0
-        while done < bytes.count {
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+        let result = writeFully(bytes) { rest, done in
             let count = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
-            if count > 0 {
-                done += count
-            } else if count == 0 {
-                throw FileError(errno: ENOSPC, operation: .write, path: path)
-            } else if errno != EINTR {
-                throw FileError(errno: errno, operation: .write, path: path)
-            }
+            return count >= 0 ? count : -Int(errno)
         }
+        guard result >= 0 else { throw FileError(errno: Int32(-result), operation: .write, path: path) }
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
-        var done = 0
-        while done < buffer.count {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+        let result = readFully(into: buffer) { rest, done in
             let count = pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
-            if count > 0 {
-                done += count
-            } else if count == 0 {
-                break
-            } else if errno != EINTR {
-                throw FileError(errno: errno, operation: .read, path: path)
-            }
+            return count >= 0 ? count : -Int(errno)
         }
-        return done
+        guard result >= 0 else { throw FileError(errno: Int32(-result), operation: .read, path: path) }
+        return result
     }
 
     func sync() throws(FileError) {
@@ -343,6 +329,8 @@ private final class RealFile: DiskFile {
         #endif
     }
 
+    var isNamed: Bool { hasName(descriptor) }
+
     func close() {
         if isOpen.end() { _ = closeDescriptor(descriptor) }
     }
@@ -358,6 +346,14 @@ private final class RealLock: DiskLock {
     deinit {
         close(descriptor)
     }
+
+    var isNamed: Bool { hasName(descriptor) }
+}
+
+/// Whether an open file is in some directory. When the system will not say, it is taken to be.
+private func hasName(_ descriptor: Int32) -> Bool {
+    var status = stat()
+    return fstat(descriptor, &status) != 0 || status.st_nlink > 0
 }
 
 /// Shared memory; the pages stay mapped as long as the object lives.
@@ -389,11 +385,13 @@ private final class RealRegion: MappedRegion, @unchecked Sendable {
 }
 
 /// Repeats a call that a signal interrupted.
+/// - Returns: what the call did; after a failure `errno` is still the one of the call.
 private func repeating(_ call: () -> Int32) -> Int32 {
-    while true {
+    let result = repeatInterrupted {
         let result = call()
-        if result >= 0 || errno != EINTR { return result }
+        return result >= 0 ? Int(result) : -Int(errno)
     }
+    return result >= 0 ? Int32(result) : -1
 }
 
 /// The flush that reaches the device: `F_FULLFSYNC` on macOS, where fsync stops at the drive's cache; `fdatasync` on

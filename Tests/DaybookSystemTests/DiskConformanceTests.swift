@@ -193,6 +193,22 @@ struct DiskConformanceTests {
     }
 }
 
+extension DiskConformanceTests {
+    @Test(arguments: DiskKind.allCases)
+    func `an open file and a lock know whether they still have a name`(kind: DiskKind) throws {
+        try kind.with { disk in
+            let (moved, replaced) = (try disk.open("a", .create), try disk.open("b", .create))
+            let lock = try #require(try disk.lock("lock"))
+            #expect(moved.isNamed && replaced.isNamed && lock.isNamed)
+            try disk.rename("a", to: "b")
+            try disk.unlink("lock")
+            #expect(moved.isNamed)
+            #expect(!replaced.isNamed)
+            #expect(!lock.isNamed)
+        }
+    }
+}
+
 struct RealDiskTests {
     @Test func `a symbolic link is neither followed nor taken for a file`() throws {
         let root = try TemporaryDirectory()

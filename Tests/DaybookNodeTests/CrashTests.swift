@@ -136,9 +136,9 @@ struct CrashTests {
         for operation in first...last {
             let test = CrashTests()
             let world = try test.newWorld()
-            world.disk.die(after: operation)
+            world.disk.die(after: operation - world.disk.operations)
             try test.play(world) {
-                if death == .power { world.memory.powerLoss(random: SeededRandom(seed: UInt64(operation))) }
+                if death == .power { world.disk.powerLoss(random: SeededRandom(seed: UInt64(operation))) }
                 try world.restart(test.functions)
             }
             try test.check(world, "\(death) at operation \(operation)")

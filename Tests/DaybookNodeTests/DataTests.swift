@@ -61,7 +61,7 @@ struct DataTests {
         let bad = try ULID.last(try world.send("start"))
         let good = try ULID.last(try world.send("start"))
         world.advance(.minutes(1))
-        world.memory.damage(StreamID.run(bad).path, at: 10_000)
+        world.disk.damage(StreamID.run(bad).path, at: 10_000)
         world.advance(.hours(1))
         #expect(world.core().summary(of: bad) == nil)
         #expect(try world.output(good) == "20000")
@@ -81,19 +81,19 @@ struct DataTests {
         let good = try ULID.last(try world.send("start"))
         // The record of the bad run's first step, in the log and in the run's own file.
         var damaged = 0
-        for path in world.memory.allPaths where path.hasPrefix("journal/") || path.hasPrefix("runs/") {
-            let content = try world.memory.contents(of: path) ?? []
+        for path in world.disk.allPaths where path.hasPrefix("journal/") || path.hasPrefix("runs/") {
+            let content = try world.disk.contents(of: path) ?? []
             let text = String(decoding: content, as: UTF8.self)
             for line in text.split(separator: "\n")
             where line.contains("run/\(bad.text)") && line.contains("step.completed") {
-                world.memory.damage(path, at: text.utf8.distance(from: text.startIndex, to: line.startIndex) + 30)
+                world.disk.damage(path, at: text.utf8.distance(from: text.startIndex, to: line.startIndex) + 30)
                 damaged += 1
             }
         }
         #expect(damaged == 2)
         try world.restart([function])
         // The end of it is on record.
-        let rows = try StoppedDirectory(disk: world.memory).readModel.runs(RunQuery()).rows
+        let rows = try StoppedDirectory(disk: world.disk).readModel.runs(RunQuery()).rows
         #expect(rows.first { $0.id == bad }?.status == .quarantined)
         world.advance(.hours(1))
         #expect(world.core().summary(of: bad) == nil)
@@ -181,7 +181,7 @@ struct DataTests {
         let run = try ULID.last(try world.send("start"))
         let journal = world.machine.node.journal
         let count = try journal.runRecords(run).entries.count
-        let file = try world.memory.open(StreamID.run(run).path, .readWrite)
+        let file = try world.disk.open(StreamID.run(run).path, .readWrite)
         let bytes = try file.bytes()
         // Half a line, as a reader meets it while the follower writes.
         try file.write(Array(#"{"q":99,"t":"20"#.utf8)[...], at: bytes)

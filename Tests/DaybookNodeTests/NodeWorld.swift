@@ -13,11 +13,10 @@ import Testing
 final class NodeWorld: @unchecked Sendable {
     // Functions of a test reach it through `bodies` only, which is locked; the rest is the test's own.
     let clock = ManualClock()
-    let memory: MemoryDisk
+    let disk: MemoryDisk
     let random = SeededRandom(seed: 7)
     let bodies: BodyLog
     var configuration = ManualNode.configuration()
-    private(set) var disk: MortalDisk
     private(set) var machine: ManualNode
 
     static let app = "t"
@@ -27,9 +26,8 @@ final class NodeWorld: @unchecked Sendable {
         _ configure: (inout NodeConfiguration) -> Void = { _ in }
     ) throws {
         self.bodies = bodies
-        memory = MemoryDisk(clock: clock, capacityBytes: capacityBytes)
+        disk = MemoryDisk(clock: clock, capacityBytes: capacityBytes)
         configure(&configuration)
-        disk = MortalDisk(memory)
         machine = try ManualNode(
             ManualNode.Surroundings(disk: disk, clock: clock, random: random), configuration)
         bodies.watch(disk, machine)
@@ -38,11 +36,12 @@ final class NodeWorld: @unchecked Sendable {
     }
 
     /// The process is gone; another one takes over.
+    /// - Parameter last: how many operations that change something the new one does before it dies too; nil for all.
     func restart(
         _ functions: [any FunctionDefinition], app: String = NodeWorld.app, dyingAfter last: Int? = nil
     ) throws {
-        memory.crash()
-        disk = MortalDisk(memory, dyingAfter: last)
+        disk.crash()
+        if let last { disk.die(after: last) }
         machine = try ManualNode(
             ManualNode.Surroundings(disk: disk, clock: clock, random: random), configuration)
         bodies.watch(disk, machine)
@@ -118,14 +117,14 @@ final class BodyLog: Sendable {
     }
 
     private struct State {
-        var disk: MortalDisk?
+        var disk: MemoryDisk?
         var journal: Journal?
         var entries: [Entry] = []
     }
 
     private let state = Mutex(State())
 
-    fileprivate func watch(_ disk: MortalDisk, _ machine: ManualNode) {
+    fileprivate func watch(_ disk: MemoryDisk, _ machine: ManualNode) {
         let journal = machine.node.journal
         state.withLock { state in
             state.disk = disk

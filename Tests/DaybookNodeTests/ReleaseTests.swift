@@ -39,11 +39,11 @@ struct ReleaseTests {
 
     @Test func `journal rule 3: everything that came meanwhile shares one flush`() throws {
         let world = try NodeWorld([twoSteps()], log)
-        let before = world.memory.callCount(.sync)
+        let before = world.disk.callCount(.sync)
         let batches = world.machine.node.flushed.batches
         let answers = try (0..<100).map { _ in world.machine.post(.publish([try world.event("start")], claim: nil)) }
         _ = world.machine.node.step()
-        #expect(world.memory.callCount(.sync) - before == 1)
+        #expect(world.disk.callCount(.sync) - before == 1)
         #expect(answers.allSatisfy { $0() != nil })
         _ = world.machine.settle()
         // Queued; begun; a; b; ended: a hundred runs in as many flushes as one would take.
@@ -67,19 +67,19 @@ struct ReleaseTests {
 
     @Test func `journal rule 4: nothing is answered and nothing starts when the flush fails, which is final`() throws {
         let world = try NodeWorld([twoSteps()], log)
-        world.memory.fail(.sync, path: "journal/")
+        world.disk.fail(.sync, path: "journal/")
         let answer = world.machine.post(.publish([try world.event("start")], claim: nil))
         _ = world.machine.settle()
         #expect(answer() == nil)
         #expect(log.entries.isEmpty)
         #expect(world.machine.failureMessages.count == 1)
         // The disk works again, and still nothing is written.
-        world.memory.clearFailures()
-        let writes = world.memory.callCount(.write)
+        world.disk.clearFailures()
+        let writes = world.disk.callCount(.write)
         let second = world.machine.post(.publish([try world.event("start")], claim: nil))
         _ = world.machine.settle()
         #expect(second() == nil)
-        #expect(world.memory.callCount(.write) == writes)
+        #expect(world.disk.callCount(.write) == writes)
         #expect(world.machine.failureMessages.count == 1)
     }
 
@@ -93,7 +93,7 @@ struct ReleaseTests {
 
     @Test func `a failed flush in the middle of a run loses nothing that was recorded`() throws {
         let world = try NodeWorld([twoSteps()], log)
-        world.memory.fail(.sync, after: 2, path: "journal/", losesUnflushed: false)
+        world.disk.fail(.sync, after: 2, path: "journal/", losesUnflushed: false)
         _ = try? world.send("start")
         #expect(world.machine.node.hasFailed)
         try world.restart([twoSteps()])

@@ -175,7 +175,7 @@ struct RetryingTests {
         let world = try NodeWorld([function, listener], log)
         let run = try ULID.last(try world.send("start"))
         world.advance(.minutes(1))
-        world.memory.damage(StreamID.run(run).path, at: 40)
+        world.disk.damage(StreamID.run(run).path, at: 40)
         world.machine.cancel(run, reason: "a person")
         _ = world.machine.settle()
         #expect(names.current == ["inngest/function.cancelled"])

@@ -19,13 +19,13 @@ struct RoomTests {
         }
         let world = try NodeWorld([function], log) { $0.journal.freeBytesMin = 1_000_000 }
         let run = try ULID.last(try world.send("start"))
-        world.memory.setCapacity(bytes: 1_500_000)
+        world.disk.setCapacity(bytes: 1_500_000)
         try world.machine.node.journal.keeper.step()
         #expect(world.machine.submit(.publish([try world.event("start")], claim: nil)) == .refused(.storageFull))
         world.advance(.hours(1))
         #expect(try world.status(run) == .completed)
         #expect(log.names == ["a#1"])
-        world.memory.setCapacity(bytes: .max)
+        world.disk.setCapacity(bytes: .max)
         try world.machine.node.journal.keeper.step()
         #expect(try world.send("start").count == 1)
     }
@@ -44,17 +44,17 @@ struct RoomTests {
             $0.journal.freeBytesMin = 1_000_000
             $0.journal.roomBytesMin = 100_000_000
         }
-        world.memory.setCapacity(bytes: .max)
+        world.disk.setCapacity(bytes: .max)
         try world.machine.node.journal.keeper.step()
         let run = try ULID.last(try world.send("start"))
-        world.memory.setCapacity(bytes: 1_500_000)
+        world.disk.setCapacity(bytes: 1_500_000)
         try world.machine.node.journal.keeper.step()
         gate.open()
         _ = world.machine.settle()
         #expect(log.names == ["a#1"])
         #expect(world.machine.submit(.publish([try world.event("start")], claim: nil)) == .refused(.storageFull))
         #expect(world.machine.failureMessages.isEmpty)
-        world.memory.setCapacity(bytes: .max)
+        world.disk.setCapacity(bytes: .max)
         try world.machine.node.journal.keeper.step()
         _ = world.machine.settle()
         #expect(try world.status(run) == .completed)
@@ -73,11 +73,11 @@ struct RoomTests {
         let run = try ULID.last(try world.send("start"))
         world.advance(.minutes(1))
         #expect(world.core().summary(of: run)?.isParked == true)
-        world.memory.setCapacity(bytes: 0)
+        world.disk.setCapacity(bytes: 0)
         world.advance(.hours(2))
         #expect(world.core().hasRun(run))
         #expect(log.names == [])
-        world.memory.setCapacity(bytes: .max)
+        world.disk.setCapacity(bytes: .max)
         world.advance(.seconds(5))
         #expect(try world.status(run) == .completed)
         #expect(log.names == ["a#1"])
@@ -90,12 +90,12 @@ struct RoomTests {
             $0.journal.snapshotIntervalMilliseconds = 3_600_000
         }
         try world.send("start")
-        world.memory.setCapacity(bytes: 1_500_000)
+        world.disk.setCapacity(bytes: 1_500_000)
         try world.machine.node.journal.keeper.step()
         world.clock.advance(milliseconds: 7_200_000)
         for _ in 0..<3 { _ = world.machine.node.step() }
         #expect(world.machine.node.nanosecondsToNextDeadline == nil)
         while try world.machine.node.journal.keeper.step() {}
-        #expect(try world.memory.list("snapshot").count == 1)
+        #expect(try world.disk.list("snapshot").count == 1)
     }
 }

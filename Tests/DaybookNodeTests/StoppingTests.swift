@@ -123,7 +123,7 @@ struct StoppingTests {
 
     @Test func `a stop after the disk failed comes to an end`() async throws {
         let world = try NodeWorld([], log)
-        world.memory.fail(.sync, path: "journal/")
+        world.disk.fail(.sync, path: "journal/")
         _ = try? world.send("x")
         #expect(world.machine.node.hasFailed)
         await world.machine.node.stop(drain: 60_000)

@@ -92,6 +92,21 @@ let package = Package(
                 "DaybookValues", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        // A world in which everything that can go wrong does, from one number; and the program that plays it.
+        .target(
+            name: "DaybookSimulator",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookInbox", "DaybookJournal", "DaybookNode",
+                "DaybookSystem", "DaybookTesting", "DaybookValues", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "DaybookTorture",
+            dependencies: [
+                "DaybookSimulator", "DaybookSystem", "DaybookValues",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "KillTarget", dependencies: ["Daybook", "DaybookCommands"], path: "Tests/KillTarget",
             swiftSettings: settings),
@@ -139,6 +154,14 @@ let package = Package(
             dependencies: [
                 "Daybook", "DaybookCLI", "DaybookCommands", "DaybookJournal", "DaybookNode", "DaybookSystem",
                 "DaybookValues", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DaybookSimulatorTests",
+            dependencies: [
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookInbox", "DaybookJournal", "DaybookNode",
+                "DaybookSimulator", "DaybookSystem", "DaybookTesting", "DaybookValues",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -36,7 +36,7 @@ package final class Inbox: @unchecked Sendable {
     /// What the journal knew of claimed files when this process began; empty once that has been dealt with.
     var openClaims: [ClaimProgress]
     var isOpen = false
-    private(set) var hasFailed = false
+    package private(set) var hasFailed = false
     /// This step's time.
     var now: UInt64 = 0
     /// Something was done, so there may be more.

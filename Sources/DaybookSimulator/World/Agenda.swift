@@ -1,0 +1,140 @@
+import DaybookFakes
+import DaybookSystem
+
+/// What happens in one simulated world, in order, all of it decided before it begins: so a part of it can be played
+/// again alone.
+struct Agenda: Sendable {
+    struct SentEvent: Sendable {
+        var number: Int
+        var name: String
+        var key: Int
+        var id: String?
+        /// Milliseconds from now to the event's own time.
+        var ahead: Int64
+        var padding: Int
+    }
+
+    enum FileKind: Sendable { case object, array, lines, linesWithBadOne, torn, notJSON, empty }
+
+    enum Happening: Sendable {
+        case send([SentEvent])
+        case drop(name: String, kind: FileKind, [SentEvent])
+        case pass(milliseconds: Int64)
+        /// Some steps of whoever is next, and no more.
+        case linger(steps: Int)
+        case cancel(nth: Int)
+        case kill(afterOperations: Int, tearingAt: Int?, isPowerLoss: Bool)
+        case fail(FileError.Operation, errno: Int32, after: Int, times: Int)
+        case interrupt(every: Int)
+        case cutShort(every: Int)
+        case fill(bytesLeft: Int)
+        case setClock(milliseconds: Int64)
+        case suspend(milliseconds: Int64)
+        case openTwice
+        case copy(opens: Bool)
+        case stop
+        case redeploy(without: Int?, retries: Int)
+        case verify
+        case damage(FaultKind, file: Int, place: Int, bit: Int)
+    }
+
+    var programs: [Program]
+    var happenings: [Happening]
+    /// Whether files are changed behind the back of the server: what is lost then is lost, but nothing else.
+    var hasDamage: Bool
+    /// How often, in percent, the threads behind the writer get to work.
+    var followerDiligence: Int
+    var segmentBytes: Int
+    var snapshotLogBytes: Int
+    var liveRunsMax: Int
+    var parkedRunsMax: Int
+    var coldAfter: Int64
+
+    init(seed: UInt64) {
+        let random = SeededRandom(seed: seed ^ 0xA6E4_DA00)
+        programs = Program.makeAll(random)
+        hasDamage = random.chance(percent: 15)
+        followerDiligence = [2, 10, 40][random.below(3)]
+        segmentBytes = [4, 8, 16, 64][random.below(4)] << 10
+        snapshotLogBytes = [2, 8, 32][random.below(3)] << 10
+        liveRunsMax = [2, 8, 1_000][random.below(3)]
+        parkedRunsMax = [1, 8, 4_096][random.below(3)]
+        coldAfter = [0, 1_000, 10_000][random.below(3)]
+        happenings = []
+        var number = World.firstEventNumber
+        let count = 30 + random.below(30)
+        for position in 0..<count {
+            happenings.append(Self.happening(position, &number, programs.count, hasDamage, random))
+        }
+    }
+
+    private static func events(_ count: Int, _ number: inout Int, _ functions: Int, _ random: SeededRandom)
+        -> [SentEvent]
+    {
+        (0..<count).map { _ in
+            number += 1
+            return SentEvent(
+                number: number,
+                name: random.chance(percent: 70)
+                    ? Program.triggerName(random.below(functions)) : Program.waitName(random.below(Program.waitNames)),
+                key: random.below(Program.waitKeys), id: random.chance(percent: 20) ? "k\(random.below(8))" : nil,
+                ahead: random.chance(percent: 4) ? Int64(random.below(4_000_000)) : 0,
+                padding: random.chance(percent: 1) ? 70_000 : random.below(60))
+        }
+    }
+
+    private static func happening(
+        _ position: Int, _ number: inout Int, _ functions: Int, _ hasDamage: Bool, _ random: SeededRandom
+    ) -> Happening {
+        if hasDamage, random.chance(percent: 4) {
+            return .damage(
+                [.bitFlipped, .bitFlipped, .fileTruncated, .fileDeleted, .filesSwapped][random.below(5)],
+                file: random.below(1_000), place: random.below(1 << 20), bit: random.below(8))
+        }
+        switch random.below(100) {
+        case 0..<32: return .send(events(1 + random.below(6), &number, functions, random))
+        case 32..<40:
+            let kind: FileKind =
+                [.object, .array, .lines, .lines, .linesWithBadOne, .torn, .notJSON, .empty][random.below(8)]
+            let name = "file-\(position)" + (kind == .lines || kind == .linesWithBadOne ? ".jsonl" : ".json")
+            return .drop(
+                name: name, kind: kind,
+                events(kind == .object ? 1 : 1 + random.below(5), &number, functions, random))
+        case 40..<58:
+            return .pass(
+                milliseconds: [10, 900, 15_000, 60_000, 600_000, 7_300_000, 90_000_000][random.below(7)])
+        case 58..<66: return .linger(steps: 1 + random.below(30))
+        case 66..<69: return .cancel(nth: random.below(40))
+        case 69..<77:
+            return .kill(
+                afterOperations: random.below(60), tearingAt: random.chance(percent: 50) ? random.below(2_000) : nil,
+                isPowerLoss: random.chance(percent: 60))
+        case 77..<83: return failure(random)
+        case 83: return .interrupt(every: 2 + random.below(5))
+        case 84: return .cutShort(every: 2 + random.below(5))
+        case 85: return .fill(bytesLeft: random.below(40_000))
+        case 86..<88:
+            return .setClock(milliseconds: [-100_000_000, -3_600_000, -30_000, 30_000, 3_600_000][random.below(5)])
+        case 88: return .suspend(milliseconds: [5_000, 4_000_000, 200_000_000][random.below(3)])
+        case 89: return .openTwice
+        case 90..<92: return .copy(opens: random.chance(percent: 50))
+        case 92..<94: return .stop
+        case 94..<96:
+            return .redeploy(
+                without: random.chance(percent: 50) ? random.below(functions) : nil, retries: random.below(4))
+        default: return .verify
+        }
+    }
+
+    private static func failure(_ random: SeededRandom) -> Happening {
+        let operations: [FileError.Operation] = [
+            .write, .write, .sync, .sync, .read, .read, .open, .open, .rename, .unlink, .list, .stat, .truncate,
+            .makeDirectory, .syncDirectory, .map, .lock,
+        ]
+        let errors: [Int32] = [5, 5, 28, 122, 30, 24]
+        let isShort = random.chance(percent: 70)
+        return .fail(
+            operations[random.below(operations.count)], errno: errors[random.below(errors.count)],
+            after: random.below(20), times: isShort ? 1 : 1 + random.below(20))
+    }
+}

@@ -1,0 +1,36 @@
+/// Everything that goes wrong in the simulated world. Each is counted when it really happened.
+package enum FaultKind: String, CaseIterable, Sendable {
+    case processKilled
+    case killedWithinWrite
+    case killedByStep
+    case powerLost
+    case powerLostWithinStart
+    case killedWithinStart
+    case flushFailed
+    case directoryFlushFailed
+    case writeFailed
+    case readFailed
+    case openFailed
+    case renameFailed
+    case unlinkFailed
+    case otherCallFailed
+    case diskFull
+    case quotaReached
+    case readOnly
+    case outOfDescriptors
+    case callsInterrupted
+    case callsCutShort
+    case clockSetBack
+    case clockSetForward
+    case suspended
+    case secondProcess
+    case hotCopy
+    case functionsChanged
+    case stopWithWorkUnderWay
+    case runCancelled
+    case brokenInboxFile
+    case bitFlipped
+    case fileTruncated
+    case fileDeleted
+    case filesSwapped
+}

@@ -1,0 +1,162 @@
+import DaybookFakes
+import DaybookSystem
+import DaybookValues
+
+/// What happened in simulated worlds.
+package struct SimulationCounts: Sendable {
+    package var seeds = 0
+    /// Steps of whoever was next.
+    package var happenings = 0
+    package var starts = 0
+    package var cleanStops = 0
+    package var eventsSent = 0
+    package var eventsRefused = 0
+    package var eventsAcknowledged = 0
+    /// Of those acknowledged, how many were in the journal in the end, once.
+    package var eventsFound = 0
+    package var filesDropped = 0
+    package var fileEventsFound = 0
+    package var records = 0
+    package var runs = 0
+    package var runsChecked = 0
+    package var steps = 0
+    package var bodies = 0
+    package var ticks = 0
+    /// States built up from files that were compared, byte by byte, with the one that was lived.
+    package var statesCompared = 0
+    package var verifications = 0
+    package var damagedStarts = 0
+    package var damagedRefusals = 0
+    package var diskOperations = 0
+    package var killsByStep = 0
+    package var faults: [FaultKind: Int] = [:]
+
+    package init() {}
+
+    mutating func add(_ kind: FaultKind, _ count: Int = 1) {
+        faults[kind, default: 0] += count
+    }
+
+    /// Times that a process ended without being asked.
+    package var crashes: Int {
+        [.processKilled, .killedByStep, .powerLost, .powerLostWithinStart, .killedWithinStart].reduce(0) {
+            $0 + (faults[$1] ?? 0)
+        }
+    }
+
+    package mutating func merge(_ other: SimulationCounts) {
+        seeds += other.seeds
+        happenings += other.happenings
+        starts += other.starts
+        cleanStops += other.cleanStops
+        eventsSent += other.eventsSent
+        eventsRefused += other.eventsRefused
+        eventsAcknowledged += other.eventsAcknowledged
+        eventsFound += other.eventsFound
+        filesDropped += other.filesDropped
+        fileEventsFound += other.fileEventsFound
+        records += other.records
+        runs += other.runs
+        runsChecked += other.runsChecked
+        steps += other.steps
+        bodies += other.bodies
+        ticks += other.ticks
+        statesCompared += other.statesCompared
+        verifications += other.verifications
+        damagedStarts += other.damagedStarts
+        damagedRefusals += other.damagedRefusals
+        diskOperations += other.diskOperations
+        killsByStep += other.killsByStep
+        faults.merge(other.faults, uniquingKeysWith: +)
+    }
+}
+
+/// One simulated world, from its seed to its end.
+package struct Simulation: Sendable {
+    package struct Result: Sendable {
+        package var seed: UInt64
+        package var counts: SimulationCounts
+        /// What was promised and did not hold; empty when all is well.
+        package var violations: [String]
+        /// Of everything that is on the disk in the end: the same seed gives the same.
+        package var digest: String
+    }
+
+    package let seed: UInt64
+    /// Entries of the agenda to play, counted from 0; nil for all.
+    package var only: [Int]?
+
+    package init(seed: UInt64, only: [Int]? = nil) {
+        self.seed = seed
+        self.only = only
+    }
+
+    /// How many entries the agenda of the seed has.
+    package var length: Int { Agenda(seed: seed).happenings.count }
+
+    /// Plays the world.
+    /// - Parameter trace: called with every line of its history.
+    package func run(trace: ((String) -> Void)? = nil) -> Result {
+        var agenda = Agenda(seed: seed)
+        if let only {
+            agenda.happenings = only.filter(agenda.happenings.indices.contains).map { agenda.happenings[$0] }
+        }
+        let world = World(seed: seed, agenda: agenda, trace: trace)
+        world.start()
+        for (position, happening) in agenda.happenings.enumerated() {
+            guard world.isSound, !world.hasEndedEarly else { break }
+            if let only, trace != nil { world.note("entry \(only[position])") }
+            world.play(happening)
+            world.restartIfDead()
+        }
+        if world.isSound, !world.hasEndedEarly { world.finish() }
+        for violation in world.ledger.violations { trace?("VIOLATION  \(violation)") }
+        return Result(seed: seed, counts: world.total(), violations: world.ledger.violations, digest: world.digest())
+    }
+}
+
+extension World {
+    fileprivate func total() -> SimulationCounts {
+        var total = counts
+        total.seeds = 1
+        total.records = Int(ledger.lastQ)
+        total.runs = ledger.runsInOrder.count
+        total.steps = ledger.stepCount
+        total.bodies = witness.bodyCount
+        total.ticks = ledger.tickCount
+        total.diskOperations = disk.operations
+        for (failure, count) in disk.failureCounts {
+            total.add(Self.kind(failure.operation, failure.errno), count)
+        }
+        return total
+    }
+
+    private static func kind(_ operation: FileError.Operation, _ errno: Int32) -> FaultKind {
+        switch errno {
+        case 28: return .diskFull
+        case 122: return .quotaReached
+        case 30: return .readOnly
+        case 23, 24: return .outOfDescriptors
+        default: break
+        }
+        return switch operation {
+        case .write: .writeFailed
+        case .sync: .flushFailed
+        case .syncDirectory, .syncFileSystem: .directoryFlushFailed
+        case .read: .readFailed
+        case .open: .openFailed
+        case .rename: .renameFailed
+        case .unlink: .unlinkFailed
+        default: .otherCallFailed
+        }
+    }
+
+    fileprivate func digest() -> String {
+        var digest = Digest()
+        for path in disk.allPaths {
+            digest.mix(path)
+            digest.mix(disk.snapshotOfFile(path) ?? [])
+        }
+        return digest.text
+    }
+}

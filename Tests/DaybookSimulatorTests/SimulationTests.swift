@@ -1,0 +1,15 @@
+import DaybookSimulator
+import Testing
+
+struct SimulationTests {
+    @Test(arguments: 1...20)
+    func `in a world where everything goes wrong, every promise holds`(seed: UInt64) {
+        #expect(Simulation(seed: seed).run().violations == [])
+    }
+
+    @Test func `the same seed gives the same bytes`() {
+        for seed: UInt64 in [3, 17] {
+            #expect(Simulation(seed: seed).run().digest == Simulation(seed: seed).run().digest)
+        }
+    }
+}

@@ -24,7 +24,9 @@ struct GoldenFunctions: Sendable {
     }
 
     var all: [any FunctionDefinition] {
-        [steps, nap, night, payment, invoices, invoice, ask, news, reads, retried, broken, weekly]
+        [
+            steps, nap, night, payment, invoices, invoice, ask, news, reads, retried, broken, stuck, weekly,
+        ]
     }
 
     /// Finished at once: steps in a row and at once, one of them without a result.
@@ -131,6 +133,16 @@ struct GoldenFunctions: Sendable {
         }
         .onFailure { failure, step in
             try await step.run("tell") {}
+        }
+    }
+
+    /// The process is killed while its first attempt runs.
+    private var stuck: DurableFunction<AnyEvent, Int> {
+        DurableFunction("stuck", on: [.event("golden/stuck")]) { _, step in
+            try await step.run("hang") { attempt in
+                if attempt.number == 1 { try await Task.sleep(for: .seconds(3_600)) }
+                return attempt.number
+            }
         }
     }
 

@@ -383,6 +383,25 @@ struct GoingColdTests {
     }
 
     @Test
+    func `rule 14: a body that waits for its thread when the run is closed does not begin`() {
+        // Closed between any two pieces of work: a body that has begun is there to be cancelled, one that has not is not
+        // begun any more.
+        for piecesBefore in 0..<8 {
+            let pool = ManualPool()
+            let driver = MemoryDriver(held)
+            let run = Fixture.run(
+                Fixture.function { _, step in try await step.run("work") {} }, driver: driver, pool: pool)
+            run.start()
+            for _ in 0..<piecesBefore { _ = pool.step() }
+            let begunBefore = driver.state.withLock { $0.bodiesStarted }
+            run.close(.now)
+            pool.runUntilIdle()
+            #expect(driver.state.withLock { $0.bodiesStarted } == begunBefore, "closed after \(piecesBefore) pieces")
+            #expect(driver.state.withLock { $0.bodiesRunning }.isEmpty)
+        }
+    }
+
+    @Test
     func `rule 14: closing reaches code that holds its thread`() async {
         let pool = WorkerPool(threads: 2)
         defer { pool.stop() }

@@ -192,6 +192,11 @@ extension RunExecution {
         _ key: StepKey, _ attempt: Int, _ coding: Coding.Type,
         _ body: nonisolated(nonsending) (Attempt) async throws -> Coding.Value
     ) async -> BodyEnd<Coding.Value> {
+        // The run may have ended while the body waited for its thread.
+        if shared.withLock({ $0.closing == .now }) {
+            cancelTask()
+            return .cancelled
+        }
         let start = driver.bodyWillStart(key, attempt: attempt, of: self)
         do {
             let value: Coding.Value

@@ -330,7 +330,7 @@ extension RunExecution {
     }
 
     /// User code may hang handlers on the cancellation: they run here, on a thread of the pool, never in the driver's.
-    private func cancelTask() {
+    func cancelTask() {
         let task = shared.withLock { shared -> Task<Void, Never>? in
             guard !shared.isTaskCancelled else { return nil }
             shared.isTaskCancelled = true

@@ -50,14 +50,22 @@ package final class CommitLog: @unchecked Sendable {
     private let epoch: UInt32
     private var headerBytes: Int
     private var writerThread: pthread_t?
-    private var hasFailed = false
+    /// After a failure that is final; nothing may be written any more.
+    package private(set) var hasFailed = false
+    /// Where the segment is full: the bytes that were prefilled.
+    private var segmentBytes: Int
+    /// The batch has its commit line, but is not written yet.
+    private var isSealed = false
+    private let isStillOurs: @Sendable () -> Bool
 
     static let kindBytesMax = 64
     private static let envelopeBytesMax = 256
+    private static let commitLineBytesMax = 256
 
     init(
         disk: any Disk, state: LogState, spares: SpareShelf, segment: SegmentName, file: any DiskFile, headerBytes: Int,
-        offset: Int, nextQ: UInt64, previousCommit: UInt32, streams: StreamTable<StreamTip>
+        segmentBytes: Int, offset: Int, nextQ: UInt64, previousCommit: UInt32, streams: StreamTable<StreamTip>,
+        isStillOurs: @escaping @Sendable () -> Bool
     ) {
         self.disk = disk
         self.state = state
@@ -65,6 +73,8 @@ package final class CommitLog: @unchecked Sendable {
         self.segment = segment
         self.epoch = segment.epoch
         self.file = file
+        self.segmentBytes = segmentBytes
+        self.isStillOurs = isStillOurs
         self.offset = offset
         self.headerBytes = headerBytes
         self.nextQ = nextQ
@@ -85,6 +95,7 @@ package final class CommitLog: @unchecked Sendable {
     @discardableResult
     package func begin(_ stream: StreamID, _ kind: StaticString, at time: Timestamp) -> UInt64 {
         precondition(lineStart < 0, "A record was begun before the last one was ended")
+        precondition(!isSealed, "A record was begun while a batch waits to be written")
         precondition(kind.utf8CodeUnitCount <= Self.kindBytesMax, "A record kind is too long")
         if timeInText != time {
             timeText.removeAll(keepingCapacity: true)
@@ -168,32 +179,43 @@ package final class CommitLog: @unchecked Sendable {
 
     /// Puts the batch on disk: one write of all lines and the commit line, one flush. Does nothing when there are no
     /// records.
-    /// - Throws: what the disk answered. That is final: nothing of the batch may be answered, and the process has to
-    ///   end, because the kernel may have dropped the bytes. The next start finds out what is on disk.
+    ///
+    /// A batch counts only if its segment still has a name after the flush, and the lock file too: what goes into a file
+    /// that somebody removed is lost, and without the lock another process may have the directory.
+    /// - Throws: what the disk answered. Nothing of the batch may be answered. With `hasFailed`, which is the rule, that
+    ///   is final: the process has to end, because the kernel may have dropped the bytes, and the next start finds out
+    ///   what is on disk. Otherwise there was no room or no descriptor to write it at all (`FileError.isTemporary`):
+    ///   call again later, and begin no record before.
     package func commit() throws(FileError) {
         precondition(lineStart < 0, "A batch was committed with a record still open")
         precondition(!hasFailed, "The log was used after a failed flush")
         guard batchCount > 0 else { return }
         checkThread()
         do throws(FileError) {
-            let commitLineBytesMax = owners.count + 256
-            if offset + bytes.count + commitLineBytesMax > spares.segmentBytes, offset > headerBytes {
-                try roll()
+            let batchBytes = bytes.count + owners.count + Self.commitLineBytesMax
+            if !isSealed {
+                if offset + batchBytes > segmentBytes, offset > headerBytes { try roll(for: batchBytes) }
+                appendCommitLine(recordBytes: bytes.count)
+                isSealed = true
             }
-            appendCommitLine(recordBytes: bytes.count)
+            // Written again from the start after a failure: nothing of it counts before the flush.
             try file.write(bytes, at: offset)
             try file.sync()
+            guard file.isNamed else { throw .damaged(segment.path) }
+            guard isStillOurs() else { throw .damaged(DirectoryOpening.lockPath) }
         } catch {
-            hasFailed = true
+            hasFailed = !error.isTemporary
             throw error
         }
+        isSealed = false
         offset += bytes.count
         flushedQ = nextQ - 1
-        let (end, lastQ) = (offset, flushedQ)
+        let (end, lastQ, room) = (offset, flushedQ, max(0, segmentBytes - offset))
         state.contents.withLock { contents in
             contents.segments[contents.segments.count - 1].end = end
             contents.segments[contents.segments.count - 1].lastQ = lastQ
             contents.flushedQ = lastQ
+            contents.roomBytes = room
         }
         batchCount = 0
         batchSum = 0
@@ -204,7 +226,7 @@ package final class CommitLog: @unchecked Sendable {
 
     /// Bytes that can be committed without asking the file system for room: the rest of the segment and the spares.
     package var roomBytes: Int {
-        max(0, spares.segmentBytes - offset) + spares.count * spares.segmentBytes
+        max(0, segmentBytes - offset) + spares.count * spares.segmentBytes
     }
 
     /// Streams that have not ended, with the number of their next record.
@@ -232,26 +254,44 @@ package final class CommitLog: @unchecked Sendable {
     }
 
     /// Goes on in a fresh segment. The header is durable before the file gets its name, so a segment under its own
-    /// name always has one.
-    private func roll() throws(FileError) {
-        let spare = try spares.take(disk)
+    /// name always has one. After a failure that is temporary the log stands where it stood.
+    private func roll(for batchBytes: Int) throws(FileError) {
         let name = SegmentName(firstQ: flushedQ + 1, epoch: epoch)
         let header = SegmentHeader(
             name: name, proven: flushedQ, previousChecksum: previousCommit, after: (segment, offset)
         ).encoded()
-        try spare.file.write(header, at: 0)
-        try spare.file.sync()
-        try disk.rename(spare.path, to: name.path)
+        let spare = try takeSpare(for: header.count + batchBytes)
+        do throws(FileError) {
+            try spare.file.write(header, at: 0)
+            try spare.file.sync()
+            try disk.rename(spare.path, to: name.path)
+        } catch {
+            // It has a header now, so that it is no spare any more.
+            spare.file.close()
+            try? disk.unlink(spare.path)
+            throw error
+        }
         try disk.syncDirectory("journal")
         file.close()
         file = spare.file
         segment = name
+        segmentBytes = spare.bytes
         offset = header.count
         headerBytes = header.count
         let lastQ = flushedQ
         state.contents.withLock { contents in
             contents.segments.append(
                 LogState.Segment(name: name, lastQ: lastQ, dataStart: header.count, end: header.count))
+            contents.roomBytes = spare.bytes - header.count
+        }
+    }
+
+    /// Spares that somebody removed are passed over.
+    private func takeSpare(for bytes: Int) throws(FileError) -> SpareShelf.Spare {
+        while true {
+            let spare = try spares.take(disk, for: bytes)
+            if spare.file.isNamed { return spare }
+            spare.file.close()
         }
     }
 

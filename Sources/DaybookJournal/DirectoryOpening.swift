@@ -127,17 +127,20 @@ extension DirectoryOpening {
             let spares = SpareShelf(
                 segmentBytes: options.segmentBytes, countWanted: options.sparesMax, found: adopted.spares,
                 nextNumber: adopted.lastNumber)
-            let spare = try spares.take(disk)
+            let spare = try spares.take(disk, for: header.count + copied.count)
             try spare.file.write(header + copied, at: 0)
             try spare.file.sync()
             try disk.rename(spare.path, to: name.path)
             try disk.syncDirectory("journal")
             let end = header.count + copied.count
             segments.append(LogState.Segment(name: name, lastQ: lastQ, dataStart: header.count, end: end))
-            let state = LogState(segments: segments, flushedQ: lastQ)
+            let state = LogState(
+                segments: segments, flushedQ: lastQ, roomBytes: max(0, spare.bytes - end))
+            let lock = lock
             let log = CommitLog(
                 disk: disk, state: state, spares: spares, segment: name, file: spare.file, headerBytes: header.count,
-                offset: end, nextQ: lastQ + 1, previousCommit: recovery.previousCommit, streams: recovery.tips)
+                segmentBytes: spare.bytes, offset: end, nextQ: lastQ + 1, previousCommit: recovery.previousCommit,
+                streams: recovery.tips, isStillOurs: { [weak lock] in lock?.isNamed ?? false })
             return OpenedSegment(log: log, state: state, spares: spares, superseded: superseded)
         } catch {
             throw error.isOutOfSpace ? .noRoom(error) : .file(error)

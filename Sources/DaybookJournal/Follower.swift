@@ -14,6 +14,7 @@ package final class Follower: Sendable {
     /// The last record that every stream file has.
     private let followedQ: Mutex<UInt64>
     private let captureAt = Mutex<UInt64?>(nil)
+    private let notes = Mutex<[String]>([])
     private let found = Mutex<[(run: ULID, reason: QuarantineReason)]>([])
     let wake = Wake()
 
@@ -58,13 +59,37 @@ package final class Follower: Sendable {
     package func checkpoint() throws(FileError) -> UInt64 {
         let result: Result<UInt64, FileError> = work.withLock { work in
             do throws(FileError) {
-                return .success(try work.checkpoint(disk))
+                return .success(try work.checkpoint(disk, segments: state.contents.withLock { $0.segments }))
             } catch {
                 return .failure(error)
             }
         }
         reportQuarantined()
         return try result.get()
+    }
+
+    /// Makes the file of a stream whole that is gone or has lost bytes, from what is left of it and from the log.
+    /// - Returns: false when it lost nothing, or when what it lost is in no segment any more.
+    package func restore(_ stream: StreamID) throws(FileError) -> Bool {
+        let segments = state.contents.withLock { $0.segments }
+        let result: Result<Bool, FileError> = work.withLock { work in
+            do throws(FileError) {
+                guard work.files[stream] != nil else { return .success(false) }
+                return .success(try work.makeWhole(disk, stream, segments))
+            } catch {
+                return .failure(error)
+            }
+        }
+        reportQuarantined()
+        return try result.get()
+    }
+
+    /// What was found wrong with files since the last call and put right, or could not be. For the log.
+    package func takeNotes() -> [String] {
+        notes.withLock { notes in
+            defer { notes = [] }
+            return notes
+        }
     }
 
     /// The record up to which the stream files are durable.
@@ -120,13 +145,15 @@ package final class Follower: Sendable {
         if let stop, work.q == stop { work.capture() }
         let q = work.q
         followedQ.withLock { $0 = q }
-        let fresh = work.takeFound()
+        let (fresh, news) = (work.takeFound(), work.takeNotes())
         if !fresh.isEmpty { found.withLock { $0 += fresh } }
+        if !news.isEmpty { notes.withLock { $0 += news } }
         return true
     }
 
     private func reportQuarantined() {
-        let fresh = work.withLock { $0.takeFound() }
+        let (fresh, news) = work.withLock { ($0.takeFound(), $0.takeNotes()) }
         if !fresh.isEmpty { found.withLock { $0 += fresh } }
+        if !news.isEmpty { notes.withLock { $0 += news } }
     }
 }

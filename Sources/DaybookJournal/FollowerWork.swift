@@ -23,37 +23,43 @@ struct FollowerWork: Sendable {
         var isSetAside = false
         /// Nil unless the lines do not fit what the file has.
         var failure: String?
+        /// The file is gone, has lost bytes, or could not be written: it has to be made anew.
+        var mustBeRemade = false
     }
 
     /// The last record that is in its stream file.
     private(set) var q: UInt64
-    private(set) var checkpointQ: UInt64
-    private(set) var files: StreamTable<StreamFileState>
-    private(set) var quarantined: [ULID: QuarantinedRun]
+    var checkpointQ: UInt64
+    var files: StreamTable<StreamFileState>
+    var quarantined: [ULID: QuarantinedRun]
     var captured: Captured?
 
     /// Where in the log to go on.
     private var segment: SegmentName?
     private var offset = 0
     private var file: (any DiskFile)?
-    private let healed: [UInt64: [UInt8]]
+    let healed: [UInt64: [UInt8]]
     /// The last record there was at the start: up to here files may hold more than the table says.
     private let lastQAtStart: UInt64
     private var checksFiles = false
     /// Written since the last checkpoint; not complete once it has more than `singleFlushesMax` entries.
-    private var touched: Set<StreamID> = []
-    private var touchedIndexes: Set<Int> = []
-    private var indexes: [Int: IndexFile] = [:]
-    private var changedFolders: Set<String> = []
+    var touched: Set<StreamID> = []
+    /// Files whose flush failed: the kernel may have dropped what was written to them.
+    var unflushable: Set<StreamID> = []
+    var touchedIndexes: Set<Int> = []
+    var indexes: [Int: IndexFile] = [:]
+    var changedFolders: Set<String> = []
     private var knownFolders: Set<String> = []
-    private var found: [(run: ULID, reason: QuarantineReason)] = []
-    private var parser = LineParser()
+    /// What happened to files behind our back, for the log.
+    var notes: [String] = []
+    var found: [(run: ULID, reason: QuarantineReason)] = []
+    var parser = LineParser()
     /// In a copied directory: streams whose file is shorter than the table says, and the records it should have.
     private var short: [StreamID: UInt32] = [:]
 
     private static let paceBytes = 4 << 20
     /// With more files than this, one flush of the file system is cheaper than one of each.
-    private static let singleFlushesMax = 64
+    static let singleFlushesMax = 64
 
     init(recovery: Recovery) {
         q = recovery.report.snapshotQ
@@ -78,6 +84,11 @@ struct FollowerWork: Sendable {
         return found
     }
 
+    mutating func takeNotes() -> [String] {
+        defer { notes = [] }
+        return notes
+    }
+
     // MARK: - Copying
 
     /// Copies records up to `target`, or the first piece of them. When it throws, nothing has changed but the content
@@ -96,7 +107,7 @@ struct FollowerWork: Sendable {
             hasPassedTarget = record.q > target
             if record.q > max(lastQ, lastQAtStart) + 1, !hasPassedTarget {
                 // A line that was whole when it was flushed is not any more. The next start finds out whose it was.
-                throw FileError(errno: 5, operation: .read, path: current.name.path)
+                throw .damaged(current.name.path)
             }
             try addHealed(disk, lastQ + 1, before: min(record.q, target + 1), &sources, &groups, &groupOf)
             if hasPassedTarget {
@@ -112,12 +123,11 @@ struct FollowerWork: Sendable {
             try addHealed(disk, lastQ + 1, before: end + 1, &sources, &groups, &groupOf)
             lastQ = max(lastQ, end)
         }
-        if sources[0].isEmpty, offset < current.end {
-            throw FileError(errno: 5, operation: .read, path: current.name.path)
-        }
+        if sources[0].isEmpty, offset < current.end { throw .damaged(current.name.path) }
         for index in groups.indices where groups[index].failure == nil && !groups[index].pieces.isEmpty {
             try write(disk, &groups[index], sources)
         }
+        try remake(disk, &groups, sources, segments)
         let indexLines = try indexLines(disk, of: groups, sources)
         for (hour, lines) in indexLines.sorted(by: { $0.key < $1.key }) { try appendIndex(disk, hour, lines) }
         for group in groups { settle(group, at: lastQ) }
@@ -150,7 +160,12 @@ struct FollowerWork: Sendable {
             segments.first { $0.name == segment } ?? segments.first { $0.lastQ >= wanted && $0.end > $0.dataStart }
         guard let current else { return nil }
         if file == nil || segment != current.name {
-            file = try disk.open(current.name.path, .read)
+            do throws(FileError) {
+                file = try disk.open(current.name.path, .read)
+            } catch {
+                // Records that were flushed are nowhere any more: only a new start can tell what that means.
+                throw error.isMissing ? .damaged(current.name.path) : error
+            }
             segment = current.name
             offset = current.dataStart
         }
@@ -263,13 +278,11 @@ struct FollowerWork: Sendable {
     private mutating func write(
         _ disk: any Disk, _ group: inout Group, _ sources: [[UInt8]]
     ) throws(FileError) {
-        let path = group.stream.path
         do throws(FileError) {
-            try ensureFolder(disk, parentPath(path), holdsNewFile: group.before.bytes == 0)
-            let file = try disk.open(path, .create)
+            let file = try open(disk, group)
             let size = try file.bytes()
             guard size >= Int(group.before.bytes) else {
-                group.failure = "it has \(size) bytes, fewer than the \(group.before.bytes) written to it"
+                group.mustBeRemade = true
                 return
             }
             var offset = Int(group.before.bytes)
@@ -277,26 +290,67 @@ struct FollowerWork: Sendable {
                 try writePaced(file, sources[group.pieces[0].source][group.pieces[0].range], at: offset)
                 offset += group.pieces[0].range.count
             } else {
-                var joined: [UInt8] = []
-                joined.reserveCapacity(Int(group.after.bytes - group.before.bytes))
-                for piece in group.pieces { joined.append(contentsOf: sources[piece.source][piece.range]) }
+                let joined = Self.joined(group, sources)
                 try writePaced(file, joined[...], at: offset)
                 offset += joined.count
             }
             if size > offset { try file.truncate(to: offset) }
             file.close()
         } catch {
-            // Out of room the same piece is tried again; any other failure is this one file's own.
-            if error.isOutOfSpace { throw error }
-            var joined: [UInt8] = []
-            for piece in group.pieces { joined.append(contentsOf: sources[piece.source][piece.range]) }
-            do throws(FileError) {
-                try rebuild(disk, path, keeping: Int(group.before.bytes), adding: joined)
-            } catch {
-                if error.isOutOfSpace { throw error }
-                group.failure = error.description
-                return
+            // What the device says of this file is the file's own trouble, and so is that somebody removed it. All else
+            // is waited out, or ends the process: the same piece is then copied again.
+            guard error.isDeviceFailure || error.isMissing else { throw error }
+            group.mustBeRemade = true
+        }
+    }
+
+    private mutating func open(_ disk: any Disk, _ group: Group) throws(FileError) -> any DiskFile {
+        let path = group.stream.path
+        // A file that should be there and is not must not come back empty.
+        guard group.before.bytes == 0 else { return try disk.open(path, .readWrite) }
+        try ensureFolder(disk, parentPath(path), holdsNewFile: true)
+        do throws(FileError) {
+            return try disk.open(path, .create)
+        } catch {
+            // Somebody removed the folder.
+            guard error.isMissing else { throw error }
+            knownFolders.remove(parentPath(path))
+            try ensureFolder(disk, parentPath(path), holdsNewFile: true)
+            return try disk.open(path, .create)
+        }
+    }
+
+    private static func joined(_ group: Group, _ sources: [[UInt8]]) -> [UInt8] {
+        var joined: [UInt8] = []
+        joined.reserveCapacity(Int(group.after.bytes - group.before.bytes))
+        for piece in group.pieces { joined.append(contentsOf: sources[piece.source][piece.range]) }
+        return joined
+    }
+
+    /// Files that have to be made anew: from what is left of them, from the log, and from the lines at hand.
+    private mutating func remake(
+        _ disk: any Disk, _ groups: inout [Group], _ sources: [[UInt8]], _ segments: [LogState.Segment]
+    ) throws(FileError) {
+        let indices = groups.indices.filter { groups[$0].mustBeRemade }
+        guard !indices.isEmpty else { return }
+        let lines = try loggedLines(disk, of: Set(indices.map { groups[$0].stream }), segments)
+        for index in indices {
+            let (stream, before) = (groups[index].stream, groups[index].before)
+            let remains = try remains(disk, stream, lines[stream] ?? [:], before)
+            let joined = Self.joined(groups[index], sources)
+            if remains.isWhole || stream.isShared {
+                do throws(FileError) {
+                    try publish(disk, stream.path, remains.bytes + joined)
+                } catch {
+                    guard error.isDeviceFailure, !stream.isShared else { throw error }
+                    groups[index].failure = error.description
+                    continue
+                }
+                groups[index].after.bytes = UInt64(remains.bytes.count + joined.count)
+            } else {
+                groups[index].failure = Self.lossText
             }
+            noteRemade(stream, remains, fileWasFound: remains.wasFound)
         }
     }
 
@@ -336,18 +390,18 @@ struct FollowerWork: Sendable {
         }
     }
 
-    /// A file that could not be written gets one more chance under a new inode.
-    private func rebuild(
-        _ disk: any Disk, _ path: String, keeping bytes: Int, adding lines: [UInt8]
-    ) throws(FileError) {
-        var content: [UInt8] = []
-        if bytes > 0 {
-            content = try disk.open(path, .read).read(at: 0, count: bytes)
-            guard StreamFile.records(content).validBytes == bytes else {
-                throw FileError(errno: 5, operation: .read, path: path)
-            }
+    /// A file gets one more chance, under a new inode.
+    mutating func publish(_ disk: any Disk, _ path: String, _ content: [UInt8]) throws(FileError) {
+        knownFolders.remove(parentPath(path))
+        try ensureFolder(disk, parentPath(path), holdsNewFile: true)
+        do throws(FileError) {
+            try disk.replace(path, with: content)
+        } catch {
+            // Nothing depends on a file that has not got its name yet, so that a flush which found no room is no worse
+            // than a write that did.
+            guard error.operation == .sync, error.isOutOfSpace else { throw error }
+            throw FileError(errno: error.errno, operation: .write, path: error.path)
         }
-        try disk.replace(path, with: content + lines)
     }
 
     private mutating func ensureFolder(_ disk: any Disk, _ folder: String, holdsNewFile: Bool) throws(FileError) {
@@ -380,28 +434,37 @@ struct FollowerWork: Sendable {
             // The file of a run that was set aside has what it has, which may be nothing at all.
             let isWhole = !group.isSetAside && group.failure == nil
             let fileBytes = isWhole ? group.after.bytes : UInt64(try disk.stat(group.stream.path)?.bytes ?? 0)
-            var line: [UInt8] = []
-            line.append("{\"id\":\"")
-            run.append(to: &line)
-            line.append("\",\"q\":")
-            line.appendDecimal(final.q)
-            line.append(",\"t\":\"")
-            final.time.append(to: &line)
-            line.append("\",\"n\":")
-            line.appendDecimal(UInt64(final.n) + 1)
-            line.append(",\"bytes\":")
-            line.appendDecimal(fileBytes)
-            line.append(",\"k\":\"")
-            line.append(contentsOf: sources[group.finalSource][final.kind])
-            line.append("\"")
-            if !final.index.isEmpty {
-                line.append(",\"index\":")
-                line.append(contentsOf: sources[group.finalSource][final.index])
-            }
-            line.closeLine(from: 0)
-            lines[RunPath.hour(of: run), default: []] += line
+            lines[RunPath.hour(of: run), default: []] += Self.indexLine(
+                run, final, sources[group.finalSource], fileBytes: fileBytes)
         }
         return lines
+    }
+
+    /// The line of a finished run.
+    /// - Parameter source: where the run's last record stands.
+    static func indexLine(
+        _ run: ULID, _ final: ParsedRecord, _ source: [UInt8], fileBytes: UInt64
+    ) -> [UInt8] {
+        var line: [UInt8] = []
+        line.append("{\"id\":\"")
+        run.append(to: &line)
+        line.append("\",\"q\":")
+        line.appendDecimal(final.q)
+        line.append(",\"t\":\"")
+        final.time.append(to: &line)
+        line.append("\",\"n\":")
+        line.appendDecimal(UInt64(final.n) + 1)
+        line.append(",\"bytes\":")
+        line.appendDecimal(fileBytes)
+        line.append(",\"k\":\"")
+        line.append(contentsOf: source[final.kind])
+        line.append("\"")
+        if !final.index.isEmpty {
+            line.append(",\"index\":")
+            line.append(contentsOf: source[final.index])
+        }
+        line.closeLine(from: 0)
+        return line
     }
 
     /// Appends to the index of an hour. Its lines are in the order of the log, so what an earlier process wrote beyond
@@ -410,6 +473,7 @@ struct FollowerWork: Sendable {
         let path = RunPath.index(hour: hour)
         // A run that was set aside early may have no file, and its hour no folder.
         try ensureFolder(disk, RunPath.directory(hour: hour), holdsNewFile: false)
+        if let index = indexes[hour], try disk.stat(path)?.bytes ?? 0 < index.bytes { try remakeIndex(disk, hour) }
         let file = try disk.open(path, .create)
         if indexes[hour] == nil {
             let content = try file.readAll()
@@ -421,41 +485,6 @@ struct FollowerWork: Sendable {
         try file.write(lines, at: index.bytes)
         if try file.bytes() > index.bytes + lines.count { try file.truncate(to: index.bytes + lines.count) }
         file.close()
-    }
-
-    // MARK: - Checkpoint
-
-    /// Rule 10: stream files, then the folders of new ones, then the note of how far that goes.
-    mutating func checkpoint(_ disk: any Disk) throws(FileError) -> UInt64 {
-        let noted = q
-        guard noted > checkpointQ else { return checkpointQ }
-        if touched.count + touchedIndexes.count > Self.singleFlushesMax {
-            try disk.syncFileSystem()
-        } else {
-            for stream in touched.sorted(by: { $0.path < $1.path }) { flushOne(disk, stream) }
-            for hour in touchedIndexes.sorted() { try disk.open(RunPath.index(hour: hour), .readWrite).sync() }
-            for folder in changedFolders.sorted(by: >) { try disk.syncDirectory(folder) }
-        }
-        touched.removeAll(keepingCapacity: true)
-        touchedIndexes.removeAll(keepingCapacity: true)
-        changedFolders.removeAll(keepingCapacity: true)
-        checkpointQ = noted
-        return noted
-    }
-
-    private mutating func flushOne(_ disk: any Disk, _ stream: StreamID) {
-        do throws(FileError) {
-            try disk.open(stream.path, .readWrite).sync()
-        } catch {
-            do throws(FileError) {
-                let bytes = try disk.stat(stream.path)?.bytes ?? 0
-                try rebuild(disk, stream.path, keeping: Int(files[stream]?.bytes ?? UInt64(bytes)), adding: [])
-            } catch {
-                guard case .run(let run) = stream else { return }
-                quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
-                found.append((run, .streamFileFailed(path: stream.path, message: error.description)))
-            }
-        }
     }
 
     // MARK: - After a copy

@@ -34,6 +34,7 @@ package final class Journal: Sendable {
         recovery.report.wasCopied = opening.wasCopied
         recovery.report.warnings = opening.warnings
         try recovery.run(&replay, progress: progress)
+        if !opening.wasCopied { try recovery.checkEnd() }
         return try Journal(opening: opening, recovery: recovery, clock: clock)
     }
 
@@ -54,17 +55,23 @@ package final class Journal: Sendable {
         keeper = Keeper(
             disk: opening.disk, clock: clock, options: opening.options, state: opened.state, spares: opened.spares,
             follower: follower, superseded: opened.superseded, recovery: recovery,
-            lockNoteOfCopy: opening.lockNoteOfCopy)
+            lockNoteOfCopy: opening.lockNoteOfCopy,
+            isStillOurs: { [weak lock = opening.lock] in lock?.isNamed ?? false })
     }
 
     /// The last record that is on disk.
     package var flushedQ: UInt64 { state.flushedQ }
 
     /// Starts the follower's and the keeper's thread.
-    /// - Parameter onFailure: called once, on one of these threads, when the disk fails in a way that must end the
-    ///   process.
-    package func startThreads(onFailure: @escaping @Sendable (FileError) -> Void) {
-        threads.start(follower: follower, keeper: keeper, onFailure: onFailure)
+    /// - Parameters:
+    ///   - onTrouble: called on one of these threads when calls begin to fail that are tried again, and with nil when
+    ///     they go through.
+    ///   - onFailure: called once, on one of these threads, when the disk fails in a way that must end the process.
+    package func startThreads(
+        onTrouble: @escaping @Sendable (FileError?) -> Void = { _ in },
+        onFailure: @escaping @Sendable (FileError) -> Void
+    ) {
+        threads.start(follower: follower, keeper: keeper, onTrouble: onTrouble, onFailure: onFailure)
     }
 
     /// Ends the threads after what they are doing.

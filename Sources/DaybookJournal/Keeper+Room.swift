@@ -8,34 +8,39 @@ extension Keeper {
 
     /// Rule 6: space is claimed before it is needed.
     func lookAfterRoom(_ work: inout KeeperWork) throws(FileError) {
-        var isShort = try isLow()
-        while !spares.isFull, !isShort || spares.count == 0 {
+        let free = try disk.freeSpace()
+        var isFull = free.bytes < options.freeBytesMin || free.inodes < options.freeInodesMin
+        var failure: FileError?
+        while !spares.isFull, !isFull || spares.count == 0 {
             do throws(FileError) {
                 try spares.add(disk)
             } catch {
-                guard error.isOutOfSpace else { throw error }
-                isShort = true
+                if error.isOutOfSpace { isFull = true } else { failure = error }
                 break
             }
         }
-        if isShort {
+        noteShortage(isFull, free)
+        // Also when it is something else that is missing, such as descriptors: what there is has to last.
+        setPressure(isFull || failure != nil)
+        if let failure { throw failure }
+        if isFull {
             try giveBallastBack(&work)
         } else if !work.ballastIsThere {
             try makeBallast(&work)
         }
-        setPressure(isShort)
     }
 
-    private func isLow() throws(FileError) -> Bool {
-        let free = try disk.freeSpace()
-        return free.bytes < options.freeBytesMin || free.inodes < options.freeInodesMin
+    /// What would have to become free for new work to be taken in: the mark, and the spares that are missing. The ballast
+    /// is made again only when there is room for it besides.
+    private func noteShortage(_ isFull: Bool, _ free: FreeSpace) {
+        let spareBytes = max(0, spares.countWanted - spares.count) * options.segmentBytes
+        let bytes = isFull ? max(1, options.freeBytesMin + spareBytes - free.bytes) : 0
+        shortage.withLock { $0.bytesToFree = bytes }
     }
 
     private func setPressure(_ isShort: Bool) {
-        let room = state.contents.withLock { contents in
-            options.segmentBytes - (contents.segments.last?.end ?? 0)
-        }
-        let reserve = max(0, room) + spares.count * options.segmentBytes
+        let room = state.contents.withLock { $0.roomBytes }
+        let reserve = room + spares.count * options.segmentBytes
         // Spares that the writer has just taken are no shortage: the next ones are on their way.
         let pressure: Pressure = !isShort ? .normal : reserve < options.roomBytesMin ? .paused : .refuseNewWork
         current.withLock { $0 = pressure }
@@ -62,8 +67,9 @@ extension Keeper {
             try SpareShelf.fill(file, bytes: options.ballastBytes, with: UInt8(ascii: "\n"))
             work.ballastIsThere = true
         } catch {
+            // Nothing hangs on it: it is tried again.
             try? disk.unlink(Self.ballastPath)
-            if !error.isOutOfSpace { throw error }
+            if error.isFinal, !error.isOutOfSpace { throw error }
         }
     }
 

@@ -35,10 +35,16 @@ extension Keeper {
             try publish(writer, file, &work)
             return true
         } catch {
-            // A snapshot is a cache: out of room it is given up; any other failure is the disk's and final.
+            // A snapshot is a cache: it is given up, and tried again later, unless the disk has failed for good. That its
+            // own file could not be flushed for want of room harms nothing: it has not got its name yet.
             drop(&work)
             try? disk.unlink(Self.temporary)
-            if !error.isOutOfSpace { throw error }
+            if error.isFinal, !(error.isOutOfSpace && error.path == Self.temporary) { throw error }
+            let now = clock.now
+            snapshots.withLock { facts in
+                facts.failedAt = now
+                facts.pause = facts.backOff.next()
+            }
             return false
         }
     }
@@ -73,6 +79,9 @@ extension Keeper {
             facts.q = writer.q
             facts.at = now
             facts.bytes = bytes
+            facts.failedAt = nil
+            facts.backOff.reset()
+            facts.isUrgent = false
         }
         drop(&work)
         if let note = work.lockNoteOfCopy {

@@ -40,15 +40,20 @@ package struct RunRecords: Sendable {
             if settled != nil { content = try Self.content(disk, stream) }
         }
         var entries: [Entry] = []
+        var isOfStream = true
         let valid = StreamFile.forEach(content) { record in
+            // A file that was exchanged for another one is sound in itself.
+            guard record.stream == stream else {
+                isOfStream = false
+                return
+            }
             entries.append(
                 Entry(
                     q: record.q, time: record.time, n: record.n, kind: Array(content[record.kind]),
                     isFinal: record.isFinal, offset: record.line.lowerBound, bytes: record.line.count))
             body(record.view(of: content))
         }
-        guard let first = entries.first else { throw .damaged(path: stream.path, offset: 0) }
-        guard first.n == 0 else { throw .damaged(path: stream.path, offset: 0) }
+        guard let first = entries.first, first.n == 0, isOfStream else { throw .damaged(path: stream.path, offset: 0) }
         guard valid == content.count || settled.map({ valid >= Int($0) }) ?? false else {
             throw .damaged(path: stream.path, offset: valid)
         }

@@ -128,12 +128,14 @@ final class LogState: Sendable {
         /// In the order of their records; the last one is being written.
         var segments: [Segment]
         var flushedQ: UInt64
+        /// Bytes that the newest segment still has space for.
+        var roomBytes: Int
     }
 
     let contents: Mutex<Contents>
 
-    init(segments: [Segment], flushedQ: UInt64) {
-        contents = Mutex(Contents(segments: segments, flushedQ: flushedQ))
+    init(segments: [Segment], flushedQ: UInt64, roomBytes: Int) {
+        contents = Mutex(Contents(segments: segments, flushedQ: flushedQ, roomBytes: roomBytes))
     }
 
     var flushedQ: UInt64 { contents.withLock { $0.flushedQ } }

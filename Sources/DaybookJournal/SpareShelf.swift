@@ -7,6 +7,7 @@ final class SpareShelf: Sendable {
     struct Spare: Sendable {
         var path: String
         var file: any DiskFile
+        var bytes: Int
     }
 
     let segmentBytes: Int
@@ -29,21 +30,23 @@ final class SpareShelf: Sendable {
     var count: Int { ready.withLock { $0.count } }
     var isFull: Bool { count >= countWanted }
 
-    /// A spare from the shelf; when it is empty, one is made on the spot.
-    func take(_ disk: any Disk) throws(FileError) -> Spare {
+    /// A spare from the shelf. When it is empty a small one is made on the spot: the writer waits for one write and one
+    /// flush of it, and the keeper has time to catch up.
+    /// - Parameter bytes: what is to go into it at once.
+    func take(_ disk: any Disk, for bytes: Int = 0) throws(FileError) -> Spare {
         let taken = ready.withLock { $0.isEmpty ? nil : $0.removeFirst() }
         wake.signal()
         if let taken { return taken }
-        return try make(disk)
+        return try make(disk, bytes: min(segmentBytes, max(Self.pieceBytes, bytes)))
     }
 
     /// Makes one more spare and puts it on the shelf.
     func add(_ disk: any Disk) throws(FileError) {
-        let spare = try make(disk)
+        let spare = try make(disk, bytes: segmentBytes)
         ready.withLock { $0.append(spare) }
     }
 
-    private func make(_ disk: any Disk) throws(FileError) -> Spare {
+    private func make(_ disk: any Disk, bytes: Int) throws(FileError) -> Spare {
         let number = nextNumber.withLock { number in
             number += 1
             return number
@@ -52,10 +55,10 @@ final class SpareShelf: Sendable {
         let temporary = path + ".tmp"
         do throws(FileError) {
             let file = try disk.open(temporary, .create)
-            try Self.fill(file, bytes: segmentBytes, with: UInt8(ascii: "\n"))
+            try Self.fill(file, bytes: bytes, with: UInt8(ascii: "\n"))
             try disk.rename(temporary, to: path)
             try disk.syncDirectory("journal")
-            return Spare(path: path, file: file)
+            return Spare(path: path, file: file, bytes: bytes)
         } catch {
             // Half a spare helps nobody, least of all on a full disk.
             try? disk.unlink(temporary)
@@ -87,7 +90,7 @@ final class SpareShelf: Sendable {
                 // A process that died while rolling may have left its header at the start.
                 let isUnused = try file.read(at: 0, count: 4_096).allSatisfy { $0 == UInt8(ascii: "\n") }
                 if isUnused, try file.bytes() == segmentBytes {
-                    spares.append(Spare(path: path, file: file))
+                    spares.append(Spare(path: path, file: file, bytes: segmentBytes))
                     continue
                 }
             }

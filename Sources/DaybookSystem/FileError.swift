@@ -28,6 +28,8 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The disk, the quota or the table of inodes is full: waiting or deleting can help.
     package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
     package var isMissing: Bool { errno == ENOENT }
+    /// The device could not do it: of this file, perhaps of all.
+    package var isDeviceFailure: Bool { errno == EIO }
 
     /// What is there is not what was written, or nothing is there any more: the bytes are wrong, not the call.
     package static func damaged(_ path: String) -> FileError {

@@ -1,235 +1,242 @@
 package import DaybookSystem
 internal import DaybookValues
 
-/// Something that is not as it was written.
-package struct VerifyFinding: Hashable, Sendable, CustomStringConvertible {
-    package enum Severity: Hashable, Sendable {
-        /// To be expected after a crash, or while a server is writing.
-        case note
-        /// Bytes are not what was written, or are missing.
-        case damage
-    }
-
-    package var severity: Severity
-    /// Relative to the data directory.
-    package var path: String
-    package var offset: Int
-    package var message: String
-
-    package var description: String { "\(path), byte \(offset): \(message)" }
-}
-
-/// What was checked, and what was found.
-package struct VerifyReport: Sendable {
-    package var segments = 0
-    package var batches = 0
-    package var logRecords: UInt64 = 0
-    package var firstQ: UInt64 = 0
-    package var lastQ: UInt64 = 0
-    package var streamFiles = 0
-    package var streamRecords: UInt64 = 0
-    package var indexLines = 0
-    package var snapshots = 0
-    package var bytes = 0
-    package var findings: [VerifyFinding] = []
-
-    package var isSound: Bool { !findings.contains { $0.severity == .damage } }
-}
-
-/// Checks a data directory without changing it: the order and the checksums of the log, its commit lines and their
-/// chain, every stream file and its chain, stream files against the log, the lists of finished runs, the snapshots.
+/// Checks a data directory without changing it, whether a server has it open or not.
+///
+/// What it proves, and why:
+/// - **The log**: every line agrees with its checksum; `q` has no gaps; every batch agrees with its commit line in
+///   count, bytes and the sum over the checksums of its lines; commit lines are chained by `prev`, across segments too;
+///   every record's `n` and `p` follow the record of its stream before it.
+/// - **Stream files against the log**: a record's `p` is the checksum of the one before it, and is itself covered by the
+///   record's checksum. So where a file and the log have the same checksum for record *n* of a stream, they have the
+///   same bytes for all records before it, as far back as both go: one number for each stream stands for all its
+///   lines, and no line has to be kept. Two such numbers are kept: of the last record that the newest snapshot
+///   covers, which the file must have, and of the last record in the log, which it may still be waiting for.
+///   A file that stands between the two is looked up in the log once more, at the end.
+/// - **Snapshots against both**: a snapshot says for every unfinished stream how many records its file has and what
+///   the checksum of the last one is. The log and the files must say the same.
+/// - **Lists against files**: a finished run is in the list of its hour, with the records and bytes its file has, and
+///   nothing is in the list that has no file.
+///
+/// Memory goes with the streams in the log and with the runs of one hour, not with the records.
+///
+/// **Beside a running server** nothing is locked; what makes that safe is the order in which things are read. The
+/// newest snapshot is read before the log: what it covers was durable in files and lists before it got its name. The
+/// log is read before the files, and its end once more after them: a line gets into a file only after it was flushed
+/// in the log. A batch that looks torn is read again once something that proves it has been seen, since that was
+/// written later. When segments were removed meanwhile, it begins again.
 ///
 /// It finds accidents: flipped bits, lost and torn writes, missing and exchanged files. It does not find forgery:
 /// whoever can write the files can write their checksums too.
 package struct Verifier {
-    private struct LogLine {
-        var checksum: UInt32
-        var bytes: Int
-    }
+    let disk: any Disk
+    var report = VerifyReport()
+    var known = KnownDamage()
+    var chain = LogChain()
+    /// The newest snapshot that is right; 0 when there is none.
+    var snapshotQ: UInt64 = 0
+    /// What that snapshot says about the files of unfinished streams.
+    var snapshotStreams: [(stream: StreamID, state: StreamFileState)] = []
+    var hasComparedSnapshot = false
+    /// Runs whose files are left as they were when something was found wrong with them.
+    var setAside: Set<ULID> = []
+    /// The lock file names another inode than its own, so the directory was copied and never opened since: files may be
+    /// older or newer than the log.
+    var isCopy = false
 
-    private let disk: any Disk
-    private var report = VerifyReport()
-    /// Lines of the log by stream and number, to compare stream files with.
-    private var logLines: [StreamID: [UInt32: LogLine]] = [:]
+    /// The machine has not been started again since the directory was last opened, so nothing that was written can be
+    /// gone for want of a flush.
+    var isOfThisBoot = false
 
-    package init(disk: any Disk) {
+    /// Where every stream stands in the log.
+    var tips = StreamTable<LogTip>(filler: LogTip())
+    var position = LogPosition()
+    /// Records of the log that are damaged.
+    var lost: [ClosedRange<UInt64>] = []
+    var newestTime: Timestamp?
+    /// Where the log ends within a batch.
+    var unfinishedBatch: (path: String, offset: Int)?
+    /// Files whose newest record has to be looked up in the log once more.
+    var pending: [StreamID: PendingFile] = [:]
+    /// Files that still wait for records, or lists for lines, that the log has.
+    var waitingFiles = 0
+    let window = FileWindow()
+    var progress: ((VerifyProgress) -> Void)?
+    /// Hours there are folders for.
+    var hours: Set<Int> = []
+
+    private static let attemptsMax = 16
+
+    private init(disk: any Disk) {
         self.disk = disk
     }
 
-    /// - Parameter progress: called now and then with the bytes done and, as far as it is known, the bytes in all.
+    /// - Parameter progress: called now and then.
+    /// - Throws: when a file cannot be read, or was written by a newer version.
     package static func verify(
-        _ disk: any Disk, progress: ((_ bytesDone: Int, _ bytesTotal: Int) -> Void)? = nil
+        _ disk: any Disk, progress: ((VerifyProgress) -> Void)? = nil
     ) throws(JournalOpenError) -> VerifyReport {
-        var verifier = Verifier(disk: disk)
-        try verifier.run(progress)
-        return verifier.report
+        try check(disk, progress: progress).report
     }
 
-    private mutating func run(_ progress: ((Int, Int) -> Void)?) throws(JournalOpenError) {
-        let chain = try LogChain.load(disk)
-        do throws(FileError) {
-            let paths = try StreamPaths.all(disk)
-            var total = 0
-            for link in chain.links { total += try disk.stat(link.name.path)?.bytes ?? 0 }
-            for path in paths { total += try disk.stat(path)?.bytes ?? 0 }
-            for (index, link) in chain.links.enumerated() {
-                try verifySegment(link, next: index + 1 < chain.links.count ? chain.links[index + 1] : nil)
-                progress?(report.bytes, total)
+    /// As above, and gives what was learned on the way, for `Repair`.
+    static func check(
+        _ disk: any Disk, progress: ((VerifyProgress) -> Void)? = nil
+    ) throws(JournalOpenError) -> Verifier {
+        var attempt = 1
+        while true {
+            var verifier = Verifier(disk: disk)
+            verifier.progress = progress
+            verifier.chain = try LogChain.load(disk)
+            do throws(FileError) {
+                if try verifier.run() { return verifier }
+            } catch {
+                guard error.isMissing, attempt < attemptsMax else { throw .file(error) }
             }
-            for path in paths {
-                try verifyStreamFile(path)
-                progress?(report.bytes, total)
+            attempt += 1
+            guard attempt <= attemptsMax else {
+                throw .file(FileError(errno: 2, operation: .read, path: "journal"))
             }
-            try verifyIndexes()
-            for q in try SnapshotFile.list(disk) { verifySnapshot(q) }
+        }
+    }
+
+    /// - Returns: false when a server removed what was to be read, so that all of it has to be done again.
+    private mutating func run() throws(FileError) -> Bool {
+        try readLockNote()
+        known = try KnownDamage(disk)
+        setAside = known.setAside
+        try readSnapshots()
+        chain = try reloadedChain()
+        if let first = chain.firstQ, first > snapshotQ + 1 {
+            // Either the records between were never covered, or a newer snapshot has taken the place of this one.
+            if try SnapshotFile.list(disk).contains(where: { $0 > snapshotQ && !damagedSnapshots.contains($0) }) {
+                return false
+            }
+            noteMissingBeginning(first)
+        }
+        try readLog()
+        if position.expectedQ <= snapshotQ {
+            // The snapshot is younger than the listing of segments.
+            chain = try reloadedChain()
+            try readLog()
+        }
+        compareSnapshotOnce()
+        noteEndOfLog()
+        try verifyStreams()
+        try settlePending()
+        try findStrays()
+        finish()
+        return true
+    }
+
+    /// Numbers of snapshots that do not verify.
+    var damagedSnapshots: Set<UInt64> = []
+
+    func reloadedChain() throws(FileError) -> LogChain {
+        do throws(JournalOpenError) {
+            return try LogChain.load(disk)
         } catch {
-            throw .file(error)
+            if case .file(let error) = error { throw error }
+            throw FileError(errno: 5, operation: .read, path: "journal")
         }
     }
 
-    private mutating func add(_ severity: VerifyFinding.Severity, _ path: String, _ offset: Int, _ message: String) {
-        report.findings.append(VerifyFinding(severity: severity, path: path, offset: offset, message: message))
-    }
-
-    // MARK: - Log
-
-    private mutating func verifySegment(_ link: LogChain.Link, next: LogChain.Link?) throws(FileError) {
-        let path = link.name.path
-        guard let content = try disk.contents(of: path) else { return }
-        report.segments += 1
-        report.bytes += content.count
-        if link.headerIsDamaged { add(.damage, path, 0, "the segment's header is damaged") }
-        if report.lastQ == 0 {
-            report.firstQ = link.name.firstQ
-        } else if link.name.firstQ != report.lastQ + 1 {
-            add(.damage, path, 0, "it begins with record \(link.name.firstQ), but \(report.lastQ + 1) is due")
-        }
-        var scanner = BatchScanner(
-            bytes: content, from: link.dataStart, limit: link.limit, expectedQ: link.name.firstQ,
-            previousCommit: link.headerIsDamaged ? nil : link.header.previousChecksum)
-        scan: while true {
-            switch scanner.next() {
-            case .batch(let commit):
-                report.batches += 1
-                report.logRecords += UInt64(commit.count)
-                for record in scanner.records { note(record) }
-            case .end:
-                if let next, next.name.firstQ != scanner.expectedQ {
-                    add(
-                        .damage, path, scanner.offset,
-                        "records \(scanner.expectedQ) to \(next.name.firstQ - 1) are gone")
-                    scanner.expectedQ = next.name.firstQ
-                }
-                break scan
-            case .irregular:
-                let proven = max(scanner.provenLater(from: scanner.offset), next?.header.proven ?? 0)
-                guard proven >= scanner.expectedQ else {
-                    add(.note, path, scanner.offset, "a batch that was never finished; a start drops it")
-                    break scan
-                }
-                let first = scanner.expectedQ
-                let salvage = scanner.salvage()
-                let last = salvage.commit?.lastQ ?? proven
-                let have = Set(salvage.records.map(\.q))
-                let lost = first <= last ? (first...last).filter { !have.contains($0) } : []
-                let what = lost.isEmpty ? "a commit line" : "record \(lost.map(String.init).joined(separator: ", "))"
-                add(.damage, path, salvage.badLines.first?.lowerBound ?? salvage.start, "\(what) is damaged")
-                for record in salvage.records where record.q <= last { note(record) }
-                report.logRecords += UInt64(salvage.records.count)
-                scanner.expectedQ = last + 1
-                if salvage.commit == nil { break scan }
-            }
-        }
-        report.lastQ = scanner.expectedQ - 1
-    }
-
-    private mutating func note(_ record: ParsedRecord) {
-        logLines[record.stream, default: [:]][record.n] = LogLine(checksum: record.checksum, bytes: record.line.count)
-    }
-
-    // MARK: - Stream files
-
-    /// Whether the first line of the text is there to its end, whatever it says.
-    private static func isWhole(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let end = text.firstIndex(of: 10) else { return false }
-        return text[..<end].suffix(2).elementsEqual("\"}".utf8)
-    }
-
-    private mutating func verifyStreamFile(_ path: String) throws(FileError) {
-        guard let content = try disk.contents(of: path) else { return }
-        report.streamFiles += 1
-        report.bytes += content.count
-        var count: UInt32 = 0
-        var stream: StreamID?
-        var hasEnded = false
-        var mismatch: (Int, String)?
-        let log = logLines
-        let lastQ = report.lastQ
-        let valid = StreamFile.forEach(content) { record in
-            if count == 0, record.n != 0 { mismatch = (0, "its first record has number \(record.n)") }
-            if let known = log[record.stream]?[record.n], known.checksum != record.checksum {
-                mismatch = mismatch ?? (record.line.lowerBound, "record \(record.q) differs from the log")
-            }
-            if record.q > lastQ {
-                mismatch = mismatch ?? (record.line.lowerBound, "record \(record.q) lies beyond the end of the log")
-            }
-            stream = record.stream
-            hasEnded = record.isFinal
-            count += 1
-        }
-        report.streamRecords += UInt64(count)
-        if let (offset, message) = mismatch { add(.damage, path, offset, message) }
-        if valid < content.count {
-            // The next lines may still be on their way, or be what a loss of power left; the log has them. A line that is
-            // whole was right once.
-            let inLog = stream.map { log[$0]?[count] != nil } ?? true
-            let isWhole = Self.isWhole(content[valid...])
-            let message =
-                isWhole && inLog
-                ? "the line that starts here was changed; the log still has the record"
-                : "the line that starts here is not right"
-            add(inLog && !isWhole ? .note : .damage, path, valid, message)
-        }
-        if let stream, stream.path != path { add(.damage, path, 0, "it holds the records of \(stream.text)") }
-        guard let stream, !hasEnded, let next = log[stream]?.keys.filter({ $0 >= count }).min() else { return }
-        if next == count {
-            add(.note, path, content.count, "its records from number \(count) on are in the log only, for now")
-        } else {
-            add(.damage, path, content.count, "its records \(count) to \(next - 1) are missing")
+    private mutating func readLockNote() throws(FileError) {
+        guard let status = try disk.stat(DirectoryOpening.lockPath), status.kind == .file,
+            let content = try disk.contents(of: DirectoryOpening.lockPath)
+        else { return }
+        let note = LockNote(content)
+        let boot = ProcessIdentity.current().bootID
+        isOfThisBoot = !boot.isEmpty && String(decoding: content, as: UTF8.self).contains("\"boot\":\"\(boot)\"")
+        isCopy = note.device.map { $0 != status.device || note.inode != status.inode } ?? false
+        // Empty for a moment while a first start writes it.
+        if note.epoch == 0, !content.isEmpty {
+            add(
+                .damage, DirectoryOpening.lockPath, 0,
+                "it does not say who had the directory; the next start writes it",
+                .lock)
         }
     }
 
-    private mutating func verifyIndexes() throws(FileError) {
-        for day in try StreamPaths.names(disk, "runs", .directory) {
-            for hour in try StreamPaths.names(disk, "runs/" + day, .directory) {
-                let path = "runs/\(day)/\(hour)/index.jsonl"
-                guard let content = try disk.contents(of: path) else { continue }
-                var end = 0
-                var lines = 0
-                var files: [ULID] = []
-                RunIndex.forEach(content) { run, offset in
-                    end = offset
-                    lines += 1
-                    // A run that was set aside before anything was written to its file has none.
-                    let hadNone = run.fileBytes == 0 && run.kind.elementsEqual("run.quarantined".utf8)
-                    if !hadNone { files.append(run.id) }
-                }
-                report.indexLines += lines
-                report.bytes += content.count
-                if end < content.count { add(.damage, path, end, "the line that starts here is not right") }
-                for id in files where try disk.stat(StreamID.run(id).path) == nil {
-                    add(.damage, path, 0, "the file of finished run \(id.text) is missing")
-                }
-            }
-        }
+    mutating func add(
+        _ severity: VerifyFinding.Severity, _ path: String, _ offset: Int, _ message: String,
+        _ fault: VerifyFault = .none
+    ) {
+        report.add(VerifyFinding(severity: severity, path: path, offset: offset, message: message, fault: fault))
     }
 
-    private mutating func verifySnapshot(_ q: UInt64) {
-        report.snapshots += 1
-        do throws(SnapshotError) {
-            report.bytes += try SnapshotReader(disk, q: q).fileBytes
-        } catch {
-            add(.damage, SnapshotFile.path(q: q), 0, "\(error); it is a cache, so a start uses another one or the log")
+    private mutating func finish() {
+        if waitingFiles > 0 {
+            let what = waitingFiles == 1 ? "1 file waits" : "\(waitingFiles) files wait"
+            add(.note, "runs", 0, "\(what) for records that the log has; a start or the running server brings them")
+        }
+        if let (path, offset) = unfinishedBatch {
+            add(.note, path, offset, "a batch that was never finished, or is being written; a start drops it")
+        }
+        report.lastQ = max(report.lastQ, position.expectedQ - 1)
+        report.findings.sort { a, b in
+            if a.path != b.path { return a.path < b.path }
+            return a.offset == b.offset ? a.message < b.message : a.offset < b.offset
         }
     }
+}
+
+/// How far a check has come.
+package struct VerifyProgress: Sendable {
+    package enum Part: Sendable { case log, files }
+
+    package var part: Part
+    /// In units of the part: bytes of the log, or shares of folders.
+    package var done: Int
+    package var total: Int
+}
+
+/// Where a stream stands in the log, and where it stood at the newest snapshot.
+struct LogTip: BitwiseCopyable, Sendable {
+    /// Number of the first record of the stream that the log has; `UInt32.max` when only the snapshot knows it.
+    var firstN: UInt32 = .max
+    /// Number of its next record, and the checksum of its last one.
+    var n: UInt32 = 0
+    var checksum: UInt32 = 0
+    /// The same at the snapshot; 0 when the stream began later.
+    var snapshotN: UInt32 = 0
+    var snapshotChecksum: UInt32 = 0
+    private var flags: UInt8 = 0
+
+    var hasEnded: Bool {
+        get { flags & 1 != 0 }
+        set { flags = newValue ? flags | 1 : flags & ~1 }
+    }
+    /// Its file, or the line that stands for it, was come across.
+    var wasSeen: Bool {
+        get { flags & 2 != 0 }
+        set { flags = newValue ? flags | 2 : flags & ~2 }
+    }
+    /// A record of it is damaged in the log, so its lines before `firstN` are not compared.
+    var isBroken: Bool {
+        get { flags & 4 != 0 }
+        set { flags = newValue ? flags | 4 : flags & ~4 }
+    }
+}
+
+/// How far the log was read.
+struct LogPosition {
+    var segment: SegmentName?
+    var offset = 0
+    var expectedQ: UInt64 = 1
+    /// Nil when the commit line before is not known, or is damaged.
+    var previousCommit: UInt32?
+}
+
+/// A file that could not be judged by what was known of the log when it was read.
+struct PendingFile {
+    var path: String
+    /// Records in it, and the number in the log and the checksum of the last one.
+    var n: UInt32
+    var q: UInt64
+    var checksum: UInt32
+    /// Where bytes begin that are no whole line; nil when there are none.
+    var tailOffset: Int?
+    var isConfirmed = false
+    var isRefuted = false
 }

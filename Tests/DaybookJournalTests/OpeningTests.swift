@@ -471,7 +471,7 @@ struct VerifierTests {
         let journal = try world.open()
         journal.record(.run(run(1)), final: true)
         try journal.log.commit()
-        try journal.followAll()
+        try journal.snapshot()
         try world.disk.unlink(StreamID.run(run(1)).path)
         #expect(try !Verifier.verify(world.disk).isSound)
     }

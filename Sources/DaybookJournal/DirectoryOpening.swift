@@ -48,7 +48,7 @@ struct DirectoryOpening {
         guard let found else { throw .locked(holder: LockNote(lockBefore).holder) }
         lock = found
         let before = LockNote(lockBefore)
-        wasCopied = before.device.map { $0 != status.device || before.inode != status.inode } ?? false
+        wasCopied = before.isElsewhere(than: status)
         chain = try LogChain.load(disk)
         epoch = max(before.epoch, chain.epochMax) + 1
         do throws(FileError) {

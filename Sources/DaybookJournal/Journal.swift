@@ -34,7 +34,7 @@ package final class Journal: Sendable {
         recovery.report.wasCopied = opening.wasCopied
         recovery.report.warnings = opening.warnings
         try recovery.run(&replay, progress: progress)
-        if !opening.wasCopied { try recovery.checkEnd() }
+        if opening.wasCopied { try recovery.cutFilesAheadOfLog() } else { try recovery.checkEnd() }
         return try Journal(opening: opening, recovery: recovery, clock: clock)
     }
 

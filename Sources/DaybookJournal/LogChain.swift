@@ -18,6 +18,8 @@ struct LogChain {
 
     var firstQ: UInt64? { links.first?.name.firstQ }
     var epochMax: UInt32 = 0
+    /// In a copy: the last record of its log, where that is certain before the log is gone through.
+    var copyLastQ: UInt64?
 
     static func load(_ disk: any Disk) throws(JournalOpenError) -> LogChain {
         var chain = LogChain()
@@ -73,6 +75,11 @@ struct LogChain {
         }
         chain.links = reversed.reversed()
         chain.superseded = known.keys.sorted()
+        do throws(FileError) {
+            if try isCopy(disk) { try chain.endWhereTheCopyDoes(disk) }
+        } catch {
+            throw .file(error)
+        }
         return chain
     }
 }

@@ -68,6 +68,12 @@ struct Recovery {
                 report.snapshotsRefused.append((SnapshotFile.path(q: q), "the log begins only at record \(first)"))
                 continue
             }
+            if let last = chain.copyLastQ, last < q {
+                // Files were copied before it was made, and the log was too, so nothing has what they lack.
+                report.snapshotsRefused.append(
+                    (SnapshotFile.path(q: q), "the log of this copy ends at record \(last), before it"))
+                continue
+            }
             do {
                 var reader = try SnapshotReader(disk, q: q)
                 replay.reset()

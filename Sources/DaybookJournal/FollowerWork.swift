@@ -224,7 +224,12 @@ struct FollowerWork: Sendable {
         } else {
             var isSetAside = false
             if case .run(let run) = record.stream { isSetAside = quarantined[run] != nil }
-            if isSetAside, !record.isFinal { return }
+            if isSetAside, !record.isFinal {
+                // The table goes on saying where the run stands in the log.
+                files[record.stream] = StreamFileState(
+                    bytes: files[record.stream]?.bytes ?? 0, n: record.n &+ 1, checksum: record.checksum)
+                return
+            }
             let before: StreamFileState
             if isSetAside {
                 before = StreamFileState(bytes: 0, n: 0, checksum: 0)
@@ -360,7 +365,9 @@ struct FollowerWork: Sendable {
             guard case .run(let run) = group.stream else { return }
             quarantined[run] = QuarantinedRun(run: run, neededFrom: checkpointQ + 1, neededTo: q)
             found.append((run, .streamFileFailed(path: group.stream.path, message: failure)))
-            if group.final != nil { files[group.stream] = nil }
+            files[group.stream] =
+                group.final == nil
+                ? StreamFileState(bytes: group.before.bytes, n: group.after.n, checksum: group.after.checksum) : nil
             return
         }
         if group.isSetAside {

@@ -20,7 +20,10 @@ struct Recovery {
     var tips = StreamTable<StreamTip>(filler: StreamTip(n: 0, checksum: 0))
     /// Stream files as of the snapshot.
     var files = StreamTable<StreamFileState>(filler: StreamFileState(bytes: 0, n: 0, checksum: 0))
+    /// Runs that were set aside, by this start or an earlier process.
     var quarantined: [ULID: QuarantinedRun] = [:]
+    /// Those whose records cannot be trusted: set aside by this start.
+    private var untrusted: Set<ULID> = []
     var segments: [LogState.Segment] = []
     /// Batches of the newest segment that the replay went through.
     var batchStarts: [BatchStart] = []
@@ -54,6 +57,12 @@ struct Recovery {
         defer { marks?.noteRecovery(applying: 0, suspect: 0) }
         try restoreSnapshot(&replay)
         try replayLog(&replay, progress: progress)
+        // An earlier process may have died between setting a run aside for its file's sake and putting that on record.
+        for run in quarantined.keys.sorted() where !untrusted.contains(run) && tips[.run(run)] != nil {
+            let path = StreamID.run(run).path
+            report.quarantined.append(
+                (run, .streamFileFailed(path: path, message: "a process before this one gave it up")))
+        }
     }
 
     // MARK: - Snapshot
@@ -217,7 +226,7 @@ struct Recovery {
         report.recordsReplayed += 1
         report.newestTime = record.time
         let view = record.view(of: buffer)
-        if !quarantined.isEmpty, case .run(let run) = record.stream, quarantined[run] != nil {
+        if !untrusted.isEmpty, case .run(let run) = record.stream, untrusted.contains(run) {
             // The state still learns that an earlier start has put the quarantine on record.
             guard view.kind.elementsEqual("run.quarantined".utf8) else { return }
             report.quarantined.removeAll { $0.run == run }
@@ -240,7 +249,7 @@ struct Recovery {
     }
 
     mutating func quarantine(_ run: ULID, because reason: QuarantineReason, _ replay: inout some JournalReplay) {
-        guard quarantined[run] == nil else { return }
+        guard untrusted.insert(run).inserted else { return }
         quarantined[run] = QuarantinedRun(run: run, neededFrom: report.snapshotQ + 1, neededTo: .max)
         report.quarantined.append((run, reason))
         replay.quarantine(run, because: reason)

@@ -151,6 +151,32 @@ struct FollowerTests {
         #expect(try journal.runRecords(run(2)).entries.count == 2)
     }
 
+    @Test
+    func `a run set aside for its file's sake and not yet on record is told by the next start, with all its records`()
+        throws
+    {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1, 2])
+        world.disk.fail(.write, errno: 5, path: run(1).text, times: 10)
+        try journal.followAll()
+        try journal.commit([1, 2])
+        // The snapshot knows of the set-aside run; the process dies before the node has put it on record.
+        try journal.snapshot()
+        try journal.commit([1, 2])
+        world.disk.clearFailures()
+        world.disk.crash()
+        let (state, report) = try world.recovered()
+        #expect(report.snapshotQ == 4)
+        #expect(report.quarantined.map(\.run) == [run(1)])
+        #expect(state.entries.map(\.stream) == [.run(run(1)), .run(run(2))])
+        let next = try world.open()
+        next.record(.run(run(1)), kind: "run.quarantined", final: true)
+        try next.log.commit()
+        let (later, _) = try world.recovered()
+        #expect(later.entries.last?.n == 3)
+    }
+
     @Test func `on a full disk the follower waits and loses nothing`() throws {
         let world = World()
         let journal = try world.open()

@@ -286,12 +286,17 @@ final class Ledger: @unchecked Sendable {
 
     // MARK: - After a crash
 
-    /// Compares what the files still tell with what was seen, and takes in what nobody was told of.
+    /// Compares what the files still tell with what was seen.
     func compare(with found: FoundRecords) {
         if found.lastQ < lastQ {
             violate("records \(found.lastQ + 1) to \(lastQ) were flushed, and are gone")
         }
         compareKnown(found)
+    }
+
+    /// Takes in what the files tell beyond what was seen. Only after a start: until then a batch whose flush never returned
+    /// may still be lost.
+    func adopt(_ found: FoundRecords) {
         let new = found.records.filter { $0.q > lastQ }
         guard !new.isEmpty else { return }
         take(new.flatMap(\.text))

@@ -108,7 +108,7 @@ final class World {
     }
 
     private func startOnce() {
-        guard readBack() else { return }
+        guard let found = readBack() else { return }
         if startsInARow == 1, random.chance(percent: 15) {
             // This start dies as well.
             disk.die(after: random.below(40), tearingWrite: random.chance(percent: 30) ? random.below(600) : nil)
@@ -126,9 +126,13 @@ final class World {
             startFailed(error)
             return
         }
+        if damage.isEmpty { ledger.adopt(found) }
         let state = machine.node.core.encodedState
         if damage.isEmpty, state != ledger.shadow.encodedState {
-            ledger.violate("the state after recovery is not the state before: \(difference(machine.node.core))")
+            let report = machine.node.journal.report
+            ledger.violate(
+                "the state after recovery (snapshot \(report.snapshotQ), last record \(report.lastQ), \(report.recordsReplayed) replayed, \(report.warnings)) is not the state before: \(difference(machine.node.core))"
+            )
             return
         }
         counts.statesCompared += 1
@@ -174,13 +178,13 @@ final class World {
     }
 
     /// What the files tell, before anything is started on them.
-    /// - Returns: whether a start makes sense.
-    private func readBack() -> Bool {
-        guard ledger.lastQ > 0 || !disk.allPaths.isEmpty else { return true }
+    /// - Returns: nil when a start makes no sense.
+    private func readBack() -> FoundRecords? {
+        var found = FoundRecords(knownQ: ledger.lastQ)
+        guard ledger.lastQ > 0 || !disk.allPaths.isEmpty else { return found }
         // Nothing that was asked of the disk for the server concerns the checker's own look.
         let reader = disk.fork()
         reader.clearFailures()
-        var found = FoundRecords(knownQ: ledger.lastQ)
         do throws(JournalOpenError) {
             let report = try Journal.read(disk: reader, replay: &found)
             found.finish(report)
@@ -188,7 +192,7 @@ final class World {
             if damage.isEmpty {
                 ledger.violate("the directory cannot be read: \(error)")
             }
-            return damage.isEmpty ? false : true
+            return damage.isEmpty ? nil : found
         }
         if damage.isEmpty {
             ledger.compare(with: found)
@@ -196,7 +200,7 @@ final class World {
         } else {
             compareAfterDamage(found)
         }
-        return isSound
+        return isSound ? found : nil
     }
 
     private func functions() throws(RegistrationError) -> AppFunctions {
@@ -249,9 +253,12 @@ final class World {
         isWithSchedules = false
         missingFunction = nil
         endProcess(random.chance(percent: 50) ? .powerLost : .processKilled)
+        disk.clearFailures()
         disk.interrupt(every: nil)
         disk.shorten(every: nil)
         start()
+        // A death that was planned for a start that has lived through is not to come later.
+        disk.die(after: 1 << 40)
     }
 
     // MARK: - Moving on
@@ -343,7 +350,9 @@ final class World {
 
     func difference(_ core: Core) -> String {
         let (a, b) = (core.runSummaries, ledger.shadow.runSummaries)
-        if a.map(\.id) != b.map(\.id) { return "\(a.count) unfinished runs instead of \(b.count)" }
+        let (ids, others) = (Set(a.map(\.id)), Set(b.map(\.id)))
+        if let more = ids.subtracting(others).first { return "run \(more.text) is unfinished again" }
+        if let lost = others.subtracting(ids).first { return "run \(lost.text) is gone" }
         for (one, other) in zip(a, b) where one != other { return "run \(one.id.text) is \(one), should be \(other)" }
         let (one, other) = (core.systemState, ledger.shadow.systemState)
         if one == other { return "in what is neither a run nor a function" }

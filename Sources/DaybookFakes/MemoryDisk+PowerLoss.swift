@@ -89,6 +89,10 @@ extension MemoryDisk {
         }
     }
 
+    /// The same number for disks with the same names and bytes, as reads see them, and nearly always another for
+    /// others. What is not flushed does not count.
+    package var fingerprint: UInt64 { lock.withLock { _ in root.fingerprint } }
+
     /// How many pieces a policy may name.
     package var pendingPieces: Int { lock.withLock { _ in pendingPieceParts().count } }
 

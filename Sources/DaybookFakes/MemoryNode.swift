@@ -212,6 +212,28 @@ final class Node {
 
     // MARK: - Bytes
 
+    var fingerprint: UInt64 {
+        var mixed: UInt64 = isDirectory ? 1 : 2
+        func mix(_ word: UInt64) { mixed = (mixed ^ word) &* 0x9E37_79B9_7F4A_7C15 ^ mixed >> 29 }
+        mix(UInt64(content.count))
+        content.withUnsafeBytes { bytes in
+            var offset = 0
+            while offset + 8 <= bytes.count {
+                mix(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                offset += 8
+            }
+            while offset < bytes.count {
+                mix(UInt64(bytes[offset]))
+                offset += 1
+            }
+        }
+        for (name, node) in names.sorted(by: { $0.key < $1.key }) {
+            for byte in name.utf8 { mix(UInt64(byte)) }
+            mix(node.fingerprint)
+        }
+        return mixed
+    }
+
     private static func resize(_ bytes: inout [UInt8], _ count: Int) {
         if bytes.count > count {
             bytes.removeSubrange(count...)

@@ -56,26 +56,27 @@ package enum InboxName {
 
     /// The name a claimed or done file had in the inbox.
     package static func original(of name: String) -> String {
-        guard let hyphen = name.firstIndex(of: "-"), isOurs(name) else { return name }
-        let original = name[name.index(after: hyphen)...]
+        // By bytes: a name that begins with a combining mark makes one character with the hyphen before it.
+        guard let hyphen = name.utf8.firstIndex(of: UInt8(ascii: "-")), isOurs(name) else { return name }
+        let original = name[name.utf8.index(after: hyphen)...]
         return original.isEmpty ? name : String(original)
     }
 
     private static func isOurs(_ name: String) -> Bool {
-        let id = name.prefix { $0 != "-" && $0 != "." }
-        return ULID(id) != nil
+        ULID(utf8: name.utf8.prefix { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: ".") }) != nil
     }
 
     /// A done file's name says how the file was when it was read: `<unique>.<bytes>.<modified>-<original>`.
     package static func done(of claim: String, _ status: FileStatus) -> String {
-        let id = isOurs(claim) ? String(claim.prefix(26)) : ""
+        let id = isOurs(claim) ? String(claim.unicodeScalars.prefix(26)) : ""
         let modified = UInt64(bitPattern: status.modified.milliseconds)
         return "\(id).\(status.bytes).\(modified)-\(shortened(original(of: claim)))"
     }
 
     /// What a done file's name says; nil when it is not one of ours.
     package static func statusOfDone(_ name: String) -> (bytes: Int, modified: Timestamp)? {
-        let parts = name.prefix { $0 != "-" }.split(separator: ".", omittingEmptySubsequences: false)
+        let parts = name.utf8.prefix { $0 != UInt8(ascii: "-") }
+            .split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).map { String(Substring($0)) }
         guard parts.count == 3, let bytes = Int(parts[1]), let modified = UInt64(parts[2]) else { return nil }
         return (bytes, Timestamp(milliseconds: Int64(bitPattern: modified)))
     }

@@ -158,7 +158,8 @@ struct LockNote {
 
     init(_ bytes: [UInt8]?) {
         let text = String(decoding: bytes ?? [], as: UTF8.self)
-        epoch = UInt32(Self.field("epoch", of: text)) ?? 0
+        // One that nobody reaches by opening a directory is damage, and would leave no epochs for us.
+        epoch = UInt32(Self.field("epoch", of: text)).flatMap { $0 > SegmentName.epochMax / 2 ? nil : $0 } ?? 0
         device = UInt64(Self.field("device", of: text))
         inode = UInt64(Self.field("inode", of: text))
         let pid = Self.field("pid", of: text)

@@ -282,6 +282,10 @@ enum DamageNote {
     /// Segments with damage, by the notes about them.
     static func segments(_ disk: any Disk) throws(FileError) -> Set<SegmentName> {
         guard try disk.stat(directory) != nil else { return [] }
-        return Set(try disk.list(directory).compactMap { SegmentName($0.name.prefix(27)) })
+        return Set(
+            try disk.list(directory).compactMap { entry in
+                // Behind the segment's name stands the offset of the damage.
+                entry.name.lastIndex(of: "-").flatMap { SegmentName(entry.name[..<$0]) }
+            })
     }
 }

@@ -7,14 +7,18 @@ package struct SegmentName: Hashable, Comparable, Sendable, CustomStringConverti
     package var firstQ: UInt64
     package var epoch: UInt32
 
-    /// `00000000000000001042-000003`
+    /// Nothing is ever numbered as high; names that say so are not ours.
+    static let firstQMax: UInt64 = 1_000_000_000_000_000_000
+    static let epochMax: UInt32 = 1_000_000_000
+
+    /// `00000000000000001042-000003`; from the millionth epoch on with as many digits as it takes.
     package var description: String {
         var bytes: [UInt8] = []
         bytes.appendDigits(Int(firstQ), width: 19)
         // Nineteen digits hold every number we can reach; the format says twenty.
         bytes.insert(UInt8(ascii: "0"), at: 0)
         bytes.append(UInt8(ascii: "-"))
-        bytes.appendDigits(Int(epoch), width: 6)
+        bytes.appendDigits(Int(epoch), width: max(6, String(epoch).utf8.count))
         return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -27,10 +31,12 @@ package struct SegmentName: Hashable, Comparable, Sendable, CustomStringConverti
 
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts[0].utf8.count == 20, parts[1].utf8.count == 6, let first = UInt64(parts[0]),
-            let epoch = UInt32(parts[1]), first <= UInt64(Int.max)
+        guard parts.count == 2, let first = UInt64(parts[0]), let epoch = UInt32(parts[1]), epoch <= Self.epochMax,
+            (1...Self.firstQMax).contains(first)
         else { return nil }
         self.init(firstQ: first, epoch: epoch)
+        // One name for one segment: no signs, no other number of zeros.
+        guard description == text else { return nil }
     }
 
     init?(fileName: String) {

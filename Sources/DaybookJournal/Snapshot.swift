@@ -23,7 +23,7 @@ enum SnapshotFile {
 
     static func q(ofFileName name: String) -> UInt64? {
         guard name.hasSuffix(".snap"), name.utf8.count == 25 else { return nil }
-        return UInt64(name.dropLast(5)).flatMap { $0 <= UInt64(Int.max) ? $0 : nil }
+        return UInt64(name.dropLast(5)).flatMap { $0 < SegmentName.firstQMax ? $0 : nil }
     }
 
     /// Numbers of the snapshots on disk, newest first.
@@ -142,6 +142,9 @@ package struct SnapshotReader {
                     let state = StreamFileState(
                         bytes: number(entry + 16, UInt64.self), n: number(entry + 24, UInt32.self),
                         checksum: number(entry + 28, UInt32.self))
+                    guard state.bytes <= UInt64(Int.max >> 8), state.n < .max else {
+                        throw SnapshotError("its entry at byte \(entry) is damaged")
+                    }
                     streams.append((stream, state))
                 }
             case SnapshotFile.quarantined:

@@ -252,4 +252,17 @@ struct BadFileTests {
         world.settle()
         #expect(world.paths(in: "inbox/rejected").count == 200)
     }
+
+    @Test
+    func `a name that begins with a combining mark is kept`() {
+        let name = "\u{301}order.json"
+        let id = ULID(high: 0x0199_0000_0000_1234, low: 0x5678)
+        let claim = InboxName.claim(of: name, id: id)
+        #expect(InboxName.original(of: claim) == name)
+        let status = FileStatus(kind: .file, bytes: 52, modified: Timestamp(milliseconds: 7), device: 1, inode: 2)
+        let done = InboxName.done(of: claim, status)
+        #expect(InboxName.original(of: done) == name)
+        #expect(InboxName.statusOfDone(done)?.bytes == 52)
+        #expect(InboxName.statusOfDone(done)?.modified == Timestamp(milliseconds: 7))
+    }
 }

@@ -237,7 +237,10 @@ extension FunctionConfig {
             } else if field.isNamed("name") {
                 name = field.string ?? ""
             } else if field.isNamed("retries") {
-                retries = Int(field.integer ?? 4)
+                // What can be counted on without an overflow; a registration allows far less.
+                let value = field.integer ?? 4
+                guard (0...Int64(Int32.max)).contains(value) else { return nil }
+                retries = Int(value)
             } else if field.isNamed("startTimeout") {
                 startTimeout = field.integer
             } else if field.isNamed("finishTimeout") {

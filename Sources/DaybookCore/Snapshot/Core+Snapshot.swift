@@ -98,7 +98,7 @@ extension Core {
         let hasMonth = try reader.bool()
         let month = Int32(truncatingIfNeeded: try reader.integer())
         systemMonth = hasMonth ? month : nil
-        lastNumber = try reader.number()
+        lastNumber = try reader.counter()
         let text = try reader.text()
         let state = text.withUnsafeBufferPointer { SystemState(JSONFields.Field(value: $0).fields) }
         guard let state else { throw SnapshotError("the functions in the snapshot cannot be read") }

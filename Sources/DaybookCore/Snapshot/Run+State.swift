@@ -67,17 +67,17 @@ extension Run {
             queuedAt: try reader.time(), startAt: try reader.optionalTime())
         startedAt = try reader.optionalTime()
         timeoutAt = try reader.optionalTime()
-        attempt = try reader.integer()
+        attempt = try reader.amount()
         retryAt = try reader.optionalTime()
-        retryNumber = try reader.number()
-        stepCount = try reader.integer()
-        stateBytes = try reader.integer()
+        retryNumber = try reader.counter()
+        stepCount = try reader.amount()
+        stateBytes = try reader.amount(max: .max >> 8)
         isParked = try reader.bool()
         for _ in 0..<(try reader.count()) {
             let key = try reader.string()
-            let number = try reader.number()
+            let number = try reader.counter()
             let due = try reader.time()
-            let attempt = try reader.integer()
+            let attempt = try reader.amount()
             let kind: OpenStep.Kind
             switch try reader.number() {
             case 0: kind = .sleep(isUntil: false)

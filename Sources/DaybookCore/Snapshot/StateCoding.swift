@@ -90,6 +90,20 @@ struct StateReader {
         return Int(count)
     }
 
+    /// A number that goes on being counted up.
+    mutating func counter() throws(SnapshotError) -> UInt64 {
+        let value = try number()
+        guard value <= UInt64(Int64.max) else { throw SnapshotError("a counter in the snapshot is too large") }
+        return value
+    }
+
+    /// A whole number, not below 0, that can be counted and added up without an overflow.
+    mutating func amount(max: Int = Int(Int32.max)) throws(SnapshotError) -> Int {
+        let value = try integer()
+        guard (0...max).contains(value) else { throw SnapshotError("a number in the snapshot is too large") }
+        return value
+    }
+
     mutating func bool() throws(SnapshotError) -> Bool { try byte() != 0 }
     mutating func time() throws(SnapshotError) -> Timestamp { Timestamp(milliseconds: Int64(try integer())) }
     mutating func optionalTime() throws(SnapshotError) -> Timestamp? { try bool() ? try time() : nil }

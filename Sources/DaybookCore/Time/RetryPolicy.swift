@@ -9,13 +9,13 @@ package struct RetryPolicy: Sendable {
         self.fixedWait = fixedWait
     }
 
-    /// Milliseconds to wait after attempt number `attempt`, which counts from 1, failed.
+    /// Milliseconds to wait after attempt number `attempt`, which counts from 1, failed. Anything lower counts as 1: the
+    /// number may come from a file.
     /// - Parameter random: any number; chooses the jitter of 0…29,999 ms.
     package func wait(afterAttempt attempt: Int, random: UInt64) -> Int64 {
         if let fixedWait { return fixedWait }
-        precondition(attempt >= 1, "attempts count from 1")
         let seconds: [Int64] = [15, 30, 60, 120, 300, 600, 1_200, 2_400, 3_600, 7_200]
-        return seconds[min(attempt, seconds.count) - 1] * 1_000 + Int64(random % 30_000)
+        return seconds[min(max(attempt, 1), seconds.count) - 1] * 1_000 + Int64(random % 30_000)
     }
 
     /// A wait that user code asked for, in the bounds it is given: 1 s to 24 h. Milliseconds.

@@ -64,20 +64,28 @@ extension Verifier {
         var lastQ: UInt64 = 0
         var disorder: (Int, ULID)?
         var quarantined: [ULID] = []
+        // In a copy the list may be younger than the log, and than the files beside it.
+        let aheadQ = isCopy ? position.expectedQ : .max
+        var ahead: Int?
         content.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             while let lineEnd = BatchScanner.lineEnd(base, end, buffer.count) {
                 guard let (id, run) = Self.listed(base + end, lineEnd - end) else { return }
                 if run.q <= lastQ || RunPath.hour(of: id) != hour, disorder == nil { disorder = (end, id) }
                 lastQ = max(lastQ, run.q)
+                if run.q >= aheadQ { ahead = ahead ?? end }
                 end = lineEnd + 1
                 report.indexLines += 1
+                if ahead != nil { continue }
                 if run.isQuarantine { quarantined.append(id) }
                 table.set(.run(id), run)
             }
         }
         setAside.formUnion(quarantined)
         report.bytes += content.count
+        if let ahead {
+            add(.note, path, ahead, "the list goes on beyond the copy of the log; a start sets that aside")
+        }
         if let (offset, id) = disorder {
             add(.damage, path, offset, "run \(id.text) is in the wrong place of the list", .index(hour: hour))
         }
@@ -182,6 +190,14 @@ extension Verifier {
 
     mutating func readSnapshots() throws(FileError) {
         for q in try SnapshotFile.list(disk) {
+            if let last = chain.copyLastQ, last < q {
+                // Not damaged, but of as little use.
+                damagedSnapshots.insert(q)
+                add(
+                    .note, SnapshotFile.path(q: q), 0,
+                    "it is younger than the copy of the log, which ends at record \(last); a start sets it aside")
+                continue
+            }
             let check: SnapshotCheck
             do throws(SnapshotCheckError) {
                 check = try SnapshotCheck(disk, q: q)

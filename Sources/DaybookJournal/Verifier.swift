@@ -129,7 +129,7 @@ package struct Verifier {
         return true
     }
 
-    /// Numbers of snapshots that do not verify.
+    /// Numbers of snapshots that do not verify, or are younger than the log of a copy.
     var damagedSnapshots: Set<UInt64> = []
 
     func reloadedChain() throws(FileError) -> LogChain {

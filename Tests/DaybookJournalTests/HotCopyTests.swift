@@ -40,6 +40,8 @@ struct HotCopyTests {
     private func expectGood(
         _ copied: World, atLeast: UInt64, _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
+        let untouched = try Verifier.verify(copied.disk)
+        #expect(untouched.isSound, "\(comment): \(untouched.findings)", sourceLocation: sourceLocation)
         var state = RecordedState()
         let journal = try copied.open(&state)
         #expect(journal.report.wasCopied, comment, sourceLocation: sourceLocation)
@@ -145,6 +147,20 @@ struct HotCopyTests {
         try work(journal, from: 30, batches: 4)
         let files = before.files.merging(try Moment(world.disk).only("journal/")) { $1 }
         try expectGood(copy(world, files), atLeast: journal.flushedQ, "")
+    }
+
+    @Test func `a list that was copied after the files of its hour is no sign of damage`() throws {
+        let world = World()
+        let journal = try world.open()
+        try work(journal, from: 10, batches: 4)
+        let before = try Moment(world.disk)
+        try work(journal, from: 20, batches: 4)
+        let list = try Moment(world.disk).files.filter { $0.key.hasSuffix("index.jsonl") }
+        // With the log as old as the files, and with one that is as young as the list.
+        for moment in [before, try Moment(world.disk)] {
+            let files = before.files.merging(moment.only("journal/")) { $1 }.merging(list) { $1 }
+            try expectGood(copy(world, files), atLeast: 1, "")
+        }
     }
 
     @Test func `damage in a copy is damage, hole or not`() throws {

@@ -18,27 +18,27 @@ extension FuzzTargets {
     /// The files of a journal as a start finds them: as they are; with right checksums on whatever the lines say; and
     /// with everything right but what the records say.
     static let journalTargets: [FuzzTarget] = [
-        FuzzTarget("segment", bytesMax: 16_384, quickInputs: 200, tokens: lineTokens, run: checkSegment),
-        FuzzTarget("segment-lines", corpus: "segment", bytesMax: 16_384, quickInputs: 200, tokens: lineTokens) {
+        FuzzTarget("segment", bytesMax: 8_192, quickInputs: 250, tokens: lineTokens, run: checkSegment),
+        FuzzTarget("segment-lines", corpus: "segment", bytesMax: 8_192, quickInputs: 250, tokens: lineTokens) {
             try checkSegment(Seal.lines($0))
         },
-        FuzzTarget("segment-sealed", corpus: "segment", bytesMax: 16_384, quickInputs: 200, tokens: lineTokens) {
+        FuzzTarget("segment-sealed", corpus: "segment", bytesMax: 8_192, quickInputs: 250, tokens: lineTokens) {
             try checkSegment(Seal.segment($0))
         },
-        FuzzTarget("stream-file", quickInputs: 400, tokens: lineTokens, run: checkStreamFile),
-        FuzzTarget("stream-file-sealed", corpus: "stream-file", quickInputs: 400, tokens: lineTokens) {
+        FuzzTarget("stream-file", tokens: lineTokens, run: checkStreamFile),
+        FuzzTarget("stream-file-sealed", corpus: "stream-file", tokens: lineTokens) {
             try checkStreamFile(Seal.stream($0))
         },
-        FuzzTarget("run-index", quickInputs: 400, tokens: lineTokens + ["{\"id\":\"", ",\"k\":\""]) {
+        FuzzTarget("run-index", tokens: lineTokens + ["{\"id\":\"", ",\"k\":\""]) {
             try checkRunIndex($0)
             try checkRunIndex(Seal.lines($0))
         },
-        FuzzTarget("marks", bytesMax: 2_048, quickInputs: 100) {
+        FuzzTarget("marks", bytesMax: 2_048, quickInputs: 500) {
             try checkMarks($0)
             try checkMarks(Seal.marks($0))
         },
         FuzzTarget(
-            "lock", bytesMax: 512, quickInputs: 100,
+            "lock", bytesMax: 512,
             tokens: ["\"epoch\":", "\"device\":", "\"inode\":", "\"pid\":", "\"", ",", "}"], run: checkLock),
     ]
 

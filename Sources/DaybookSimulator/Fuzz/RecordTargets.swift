@@ -15,8 +15,8 @@ extension FuzzTargets {
 
     /// Records and what follows from them, without files and checksums.
     static let recordTargets: [FuzzTarget] = [
-        FuzzTarget("record", tokens: recordTokens, run: checkRecords),
-        FuzzTarget("core", corpus: "record", bytesMax: 16_384, quickInputs: 500, tokens: recordTokens, run: checkCore),
+        FuzzTarget("record", quickInputs: 500, tokens: recordTokens, run: checkRecords),
+        FuzzTarget("core", corpus: "record", bytesMax: 8_192, quickInputs: 300, tokens: recordTokens, run: checkCore),
     ]
 
     /// A line of the input: a stream, milliseconds since 1970, a kind and a payload, a space between each.

@@ -6,12 +6,12 @@ import DaybookValues
 extension FuzzTargets {
     /// The state, on its own and in a snapshot file with right checksums or any.
     static let snapshotTargets: [FuzzTarget] = [
-        FuzzTarget("state", quickInputs: 1_000, tokens: recordTokens, run: checkState),
-        FuzzTarget("snapshot", bytesMax: 8_192, quickInputs: 150, tokens: ["{\"snapshot\":1,\"q\":"]) {
+        FuzzTarget("state", tokens: recordTokens, run: checkState),
+        FuzzTarget("snapshot", bytesMax: 8_192, quickInputs: 1_000, tokens: ["{\"snapshot\":1,\"q\":"]) {
             try checkSnapshot($0)
         },
         FuzzTarget(
-            "snapshot-sealed", corpus: "snapshot", bytesMax: 8_192, quickInputs: 150, tokens: ["{\"snapshot\":1,\"q\":"]
+            "snapshot-sealed", corpus: "snapshot", bytesMax: 8_192, quickInputs: 1_000, tokens: ["{\"snapshot\":1,\"q\":"]
         ) { try checkSnapshot(Seal.snapshot($0)) },
     ]
 

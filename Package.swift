@@ -8,6 +8,8 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
+    // Switches for bugs that the simulator must find; see DeliberateBug.
+    .define("DELIBERATE_BUGS", .when(configuration: .debug)),
 ]
 
 let package = Package(

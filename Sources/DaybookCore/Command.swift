@@ -221,6 +221,9 @@ package struct CoreLimits: Sendable {
     package var runStateBytesMax = 32 * 1_048_576
     /// The longest sleep, wait or invoke: 366 days, in milliseconds.
     package var waitMax: Int64 = 366 * 86_400_000
+    #if DELIBERATE_BUGS
+        package var bug: DeliberateBug?
+    #endif
 
     package init() {}
 }

@@ -52,6 +52,9 @@ package final class CommitLog: @unchecked Sendable {
     private var writerThread: pthread_t?
     /// After a failure that is final; nothing may be written any more.
     package private(set) var hasFailed = false
+    #if DELIBERATE_BUGS
+        var bug: DeliberateBug?
+    #endif
     /// Where the segment is full: the bytes that were prefilled.
     private var segmentBytes: Int
     /// The batch has its commit line, but is not written yet.
@@ -200,7 +203,11 @@ package final class CommitLog: @unchecked Sendable {
             }
             // Written again from the start after a failure: nothing of it counts before the flush.
             try file.write(bytes, at: offset)
-            try file.sync()
+            #if DELIBERATE_BUGS
+                if bug != .flushSkipped { try file.sync() }
+            #else
+                try file.sync()
+            #endif
             guard file.isNamed else { throw .damaged(segment.path) }
             guard isStillOurs() else { throw .damaged(DirectoryOpening.lockPath) }
         } catch {
@@ -263,7 +270,11 @@ package final class CommitLog: @unchecked Sendable {
         let spare = try takeSpare(for: header.count + batchBytes)
         do throws(FileError) {
             try spare.file.write(header, at: 0)
-            try spare.file.sync()
+            #if DELIBERATE_BUGS
+                if bug != .renameBeforeFlush { try spare.file.sync() }
+            #else
+                try spare.file.sync()
+            #endif
             try disk.rename(spare.path, to: name.path)
         } catch {
             // It has a header now, so that it is no spare any more.

@@ -99,7 +99,13 @@ extension DirectoryOpening {
         let lastQ = recovery.report.lastQ
         let unproven = recovery.batchStarts.first { $0.firstQ > recovery.proven }
         let firstQ = unproven?.firstQ ?? lastQ + 1
-        let copied = unproven.map { recovery.newest.bytes[$0.offset..<recovery.newest.end] } ?? []
+        #if DELIBERATE_BUGS
+            let copiedEnd =
+                recovery.newest.end + (options.bug == .tornTailGlued ? recovery.report.tornBytes : 0)
+            let copied = recovery.newest.bytes[(unproven?.offset ?? recovery.newest.end)..<copiedEnd]
+        #else
+            let copied = unproven.map { recovery.newest.bytes[$0.offset..<recovery.newest.end] } ?? []
+        #endif
         let name = SegmentName(firstQ: firstQ, epoch: epoch)
         var superseded = chain.superseded
         var segments = recovery.segments
@@ -129,7 +135,11 @@ extension DirectoryOpening {
                 nextNumber: adopted.lastNumber)
             let spare = try spares.take(disk, for: header.count + copied.count)
             try spare.file.write(header + copied, at: 0)
-            try spare.file.sync()
+            #if DELIBERATE_BUGS
+                if options.bug != .renameBeforeFlush { try spare.file.sync() }
+            #else
+                try spare.file.sync()
+            #endif
             try disk.rename(spare.path, to: name.path)
             try disk.syncDirectory("journal")
             let end = header.count + copied.count

@@ -48,6 +48,9 @@ package final class Journal: Sendable {
         let opened = try opening.openSegment(after: recovery)
         state = opened.state
         log = opened.log
+        #if DELIBERATE_BUGS
+            log.bug = opening.options.bug
+        #endif
         report = recovery.report
         follower = Follower(
             disk: opening.disk, options: opening.options, state: opened.state, recovery: recovery,

@@ -1,3 +1,7 @@
+#if DELIBERATE_BUGS
+    package import DaybookValues
+#endif
+
 /// Sizes and times of a journal. The defaults suit a server; tests use small ones.
 package struct JournalOptions: Sendable {
     /// Of one log segment, prefilled. A batch larger than this gets a segment of its own size.
@@ -21,6 +25,9 @@ package struct JournalOptions: Sendable {
     package var followBytesMax = 4 << 20
     /// Whether a directory on a network file system may be opened; it is warned about then.
     package var allowsNetworkFileSystem = false
+    #if DELIBERATE_BUGS
+        package var bug: DeliberateBug?
+    #endif
 
     package init() {}
 }

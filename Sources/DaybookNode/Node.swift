@@ -276,6 +276,9 @@ package final class Node: @unchecked Sendable {
             takenIndex += 1
         }
         hasMore = hasMore || takenIndex < taken.count
+        #if DELIBERATE_BUGS
+            if configuration.journal.bug == .answerBeforeFlush { releaseAll() }
+        #endif
         guard commit() else { return false }
         releaseAll()
         sweep()

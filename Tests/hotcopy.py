@@ -19,6 +19,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,8 @@ def copy_piecewise(source, target, order, pause, piece_bytes):
                 with open(path, "rb") as reading, open(place, "wb") as writing:
                     while piece := reading.read(piece_bytes):
                         writing.write(piece)
-                        time.sleep(pause)
+                        if len(piece) == piece_bytes:
+                            time.sleep(pause)
             except FileNotFoundError:
                 continue  # it went away, as it does for cp
 
@@ -132,7 +134,7 @@ class HotCopies:
 
         def feed():
             # Load only while it is copied: checking takes longer, and the directory is not to grow meanwhile.
-            while not feeding.wait(0.02):
+            while not feeding.wait(0.1):
                 if not copying.wait(0.05):
                     continue
                 events.allow(8)
@@ -199,8 +201,11 @@ class HotCopies:
             if not server.wait_until_ready():
                 return self.problem(f"{about}it does not open", f"cat {self.directory}/{copy.name}.log")
             self.totals["runs_unfinished_in_copies"] += server.get("/health")["unfinishedRuns"]
-            left = server.wait_until_idle(120)
-            code = server.stop()
+            try:
+                left = server.wait_until_idle(120)
+                code = server.stop()
+            finally:
+                server.kill()
         if left is not None or code != 0:
             return self.problem(
                 f"{about}{left} runs are unfinished after two minutes, the stop ended with {code}",
@@ -268,6 +273,10 @@ class HotCopies:
         self.totals["events_checked"] += len(acknowledged)
 
 
+def stop_on_signal(*_):
+    raise KeyboardInterrupt
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True, help="the KillTarget program")
@@ -277,6 +286,7 @@ def main():
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.add_argument("--keep", action="store_true", help="keep the copies, each also as it was before it was served")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop_on_signal)
     copies, begun = HotCopies(arguments), time.monotonic()
     print(f"{arguments.copies} copies, seed {arguments.seed}, in {copies.root}", file=sys.stderr, flush=True)
     interrupted = False

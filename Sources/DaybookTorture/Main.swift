@@ -4,6 +4,12 @@ import ArgumentParser
 struct Torture: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "daybook-torture",
-        abstract: "Proves what Daybook promises: simulated worlds, every crash point, every flipped bit.",
-        subcommands: [SimulateCommand.self, ReplayCommand.self], defaultSubcommand: SimulateCommand.self)
+        abstract: "Tries to break what Daybook promises: simulated worlds, every crash point, every flipped bit.",
+        discussion: """
+            Every command ends with code 1 when a promise did not hold, and says how to see it again. docs/RELIABILITY.md \
+            says what each of them proves.
+            """,
+        subcommands: [
+            SimulateCommand.self, ReplayCommand.self, BrokenCommand.self,
+        ])
 }

@@ -127,14 +127,17 @@ struct Agenda: Sendable {
     }
 
     private static func failure(_ random: SeededRandom) -> Happening {
-        let operations: [FileError.Operation] = [
-            .write, .write, .sync, .sync, .read, .read, .open, .open, .rename, .unlink, .list, .stat, .truncate,
-            .makeDirectory, .syncDirectory, .map, .lock,
+        // What each call can answer: EIO 5, ENOMEM 12, ENFILE 23, EMFILE 24, ENOSPC 28, EROFS 30, EDQUOT 122.
+        let failures: [(FileError.Operation, [Int32])] = [
+            (.write, [5, 28, 122]), (.write, [5, 28, 122]), (.sync, [5, 28, 122]), (.sync, [5]), (.read, [5]),
+            (.read, [5]), (.open, [5, 12, 23, 24, 28, 30, 122]), (.open, [23, 24]), (.rename, [5, 28, 30, 122]),
+            (.unlink, [5, 30]), (.list, [5, 12, 23, 24]), (.stat, [5, 12]), (.truncate, [5, 28, 122]),
+            (.makeDirectory, [5, 28, 30, 122]), (.syncDirectory, [5, 24]), (.map, [12, 24, 28]), (.lock, [5, 12, 24]),
         ]
-        let errors: [Int32] = [5, 5, 28, 122, 30, 24]
+        let (operation, errors) = failures[random.below(failures.count)]
         let isShort = random.chance(percent: 70)
         return .fail(
-            operations[random.below(operations.count)], errno: errors[random.below(errors.count)],
-            after: random.below(20), times: isShort ? 1 : 1 + random.below(20))
+            operation, errno: errors[random.below(errors.count)], after: random.below(20),
+            times: isShort ? 1 : 1 + random.below(20))
     }
 }

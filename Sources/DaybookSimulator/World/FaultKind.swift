@@ -34,3 +34,14 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case fileDeleted
     case filesSwapped
 }
+
+extension FaultKind {
+    /// In words, for a report.
+    package var name: String {
+        var words = ""
+        for character in rawValue {
+            if character.isUppercase { words += " " + character.lowercased() } else { words.append(character) }
+        }
+        return words
+    }
+}

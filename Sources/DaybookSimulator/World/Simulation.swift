@@ -1,4 +1,5 @@
 import DaybookFakes
+import DaybookNode
 import DaybookSystem
 import DaybookValues
 
@@ -86,6 +87,9 @@ package struct Simulation: Sendable {
     /// Entries of the agenda to play, counted from 0; nil for all.
     package var only: [Int]?
 
+    /// Changes the product's configuration: see `DeliberateBug`.
+    var spoil: (@Sendable (inout NodeConfiguration) -> Void)?
+
     package init(seed: UInt64, only: [Int]? = nil) {
         self.seed = seed
         self.only = only
@@ -101,7 +105,7 @@ package struct Simulation: Sendable {
         if let only {
             agenda.happenings = only.filter(agenda.happenings.indices.contains).map { agenda.happenings[$0] }
         }
-        let world = World(seed: seed, agenda: agenda, trace: trace)
+        let world = World(seed: seed, agenda: agenda, spoil: spoil, trace: trace)
         world.start()
         for (position, happening) in agenda.happenings.enumerated() {
             guard world.isSound, !world.hasEndedEarly else { break }

@@ -35,7 +35,10 @@ extension World {
         do throws(FileError) {
             try process.node.journal.follower.catchUp(to: process.node.journal.flushedQ)
             for stream in ledger.streamNames {
-                guard let path = StreamID(stream)?.path else { continue }
+                guard let id = StreamID(stream) else { continue }
+                // The file of a run that was set aside is left as it was.
+                if case .run(let run) = id, ledger.quarantinedRuns.contains(run) { continue }
+                let path = id.path
                 let content = try disk.contents(of: path) ?? []
                 if content != ledger.bytes(of: stream) {
                     ledger.violate(
@@ -78,6 +81,11 @@ extension World {
         for path in disk.allPaths where path.hasPrefix(prefix) { disk.delete(path) }
     }
 
+    /// How often the disk answered EIO.
+    private var deviceFailures: Int {
+        disk.failureCounts.reduce(0) { $1.key.errno == 5 ? $0 + $1.value : $0 }
+    }
+
     /// Every run has ended, and as its program and its records say it must.
     private func checkRuns() {
         for id in ledger.runsInOrder {
@@ -103,7 +111,10 @@ extension World {
                 let mayBe =
                     requestedCancels.contains(id) || program.startTimeout != nil || program.finishTimeout != nil
                 if !mayBe { ledger.violate("run \(id.text) was cancelled, and nobody asked for it") }
-            case .runQuarantined: ledger.violate("run \(id.text) was set aside, and nothing was damaged")
+            case .runQuarantined(let reason):
+                // What the device refuses twice is given up.
+                if deviceFailures >= 2 { continue }
+                ledger.violate("run \(id.text) was set aside, and nothing was damaged: \(reason)")
             default: ledger.violate("run \(id.text) has not ended")
             }
         }

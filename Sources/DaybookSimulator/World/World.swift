@@ -66,7 +66,10 @@ final class World {
     private var isWithSchedules = true
     private var startsInARow = 0
 
-    init(seed: UInt64, agenda: Agenda, trace: ((String) -> Void)? = nil) {
+    init(
+        seed: UInt64, agenda: Agenda, spoil: ((inout NodeConfiguration) -> Void)? = nil,
+        trace: ((String) -> Void)? = nil
+    ) {
         self.agenda = agenda
         self.trace = trace
         random = SeededRandom(seed: seed)
@@ -79,6 +82,7 @@ final class World {
         configuration.liveRunsMax = agenda.liveRunsMax
         configuration.parkedRunsMax = agenda.parkedRunsMax
         configuration.coldAfter = agenda.coldAfter
+        spoil?(&configuration)
         self.configuration = configuration
         ledger = Ledger(limits: configuration.core, retryPolicy: configuration.retryPolicy)
         witness = Witness(ledger: ledger, disk: disk)

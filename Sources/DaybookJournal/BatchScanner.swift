@@ -77,9 +77,14 @@ struct BatchScanner {
             guard let base = buffer.baseAddress else { return }
             var position = offset
             while position < limit {
-                let lineEnd = Self.lineEnd(base, position, limit) ?? limit
+                guard let lineEnd = Self.lineEnd(base, position, limit) else {
+                    // Cut off: even if only the line feed is gone, nobody who reads by lines will see it.
+                    result.badLines.append(position..<limit)
+                    position = limit
+                    break
+                }
                 let line = position..<lineEnd
-                position = min(lineEnd + 1, limit)
+                position = lineEnd + 1
                 if line.isEmpty { continue }
                 if let commit = LineParser.commit(base, line) {
                     if commit.lastQ >= expectedQ {

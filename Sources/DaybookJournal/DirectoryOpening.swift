@@ -112,7 +112,7 @@ extension DirectoryOpening {
         var after: (segment: SegmentName, bytes: Int)?
         if let newest = segments.last, let link = chain.links.last {
             let end = unproven?.offset ?? recovery.newest.end
-            if end <= link.dataStart, !link.headerIsDamaged {
+            if end <= link.dataStart, !link.headerIsDamaged, newest.lastQ < newest.name.firstQ {
                 // Nothing of it counts: the log goes on from the segment before it.
                 after = link.header.after
                 superseded.append(newest.name)

@@ -157,7 +157,7 @@ struct FollowerWork: Sendable {
     ) throws(FileError) -> LogState.Segment? {
         let wanted = q + 1
         let current =
-            segments.first { $0.name == segment } ?? segments.first { $0.lastQ >= wanted && $0.end > $0.dataStart }
+            segments.first { $0.name == segment } ?? segments.first { $0.lastQ >= wanted && $0.name.firstQ <= $0.lastQ }
         guard let current else { return nil }
         if file == nil || segment != current.name {
             do throws(FileError) {

@@ -18,6 +18,8 @@ struct LogChain {
 
     var firstQ: UInt64? { links.first?.name.firstQ }
     var epochMax: UInt32 = 0
+    /// The lock file was written elsewhere: the files need not be of one moment.
+    var isCopy = false
     /// In a copy: the last record of its log, where that is certain before the log is gone through.
     var copyLastQ: UInt64?
 
@@ -76,7 +78,8 @@ struct LogChain {
         chain.links = reversed.reversed()
         chain.superseded = known.keys.sorted()
         do throws(FileError) {
-            if try isCopy(disk) { try chain.endWhereTheCopyDoes(disk) }
+            chain.isCopy = try isCopy(disk)
+            if chain.isCopy { try chain.endWhereTheCopyDoes(disk) }
         } catch {
             throw .file(error)
         }

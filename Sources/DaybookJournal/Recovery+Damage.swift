@@ -3,14 +3,16 @@ internal import DaybookValues
 
 extension Recovery {
     /// Goes over damaged bytes: every record that can still be read is applied, every one that cannot costs its run.
+    /// - Parameter segmentLastQ: the last record that counts in this segment.
     /// - Returns: whether the log goes on behind them.
     @discardableResult
     mutating func replayDamaged(
-        _ scanner: inout BatchScanner, _ link: LogChain.Link, proven: UInt64, _ replay: inout some JournalReplay
+        _ scanner: inout BatchScanner, _ link: LogChain.Link, proven: UInt64, upTo segmentLastQ: UInt64,
+        _ replay: inout some JournalReplay
     ) throws(JournalOpenError) -> Bool {
         let firstQ = scanner.expectedQ
         let salvage = scanner.salvage()
-        var lastQ = salvage.commit?.lastQ ?? proven
+        var lastQ = min(salvage.commit?.lastQ ?? proven, segmentLastQ)
         var goesOn = salvage.commit != nil
         var known: [UInt64: ParsedRecord] = [:]
         for record in salvage.records where record.q >= firstQ && record.q <= lastQ { known[record.q] = record }
@@ -37,7 +39,11 @@ extension Recovery {
             let bad = badLines.first { Self.claimedQ(scanner.bytes[$0]) == q } ?? badLines.first
             let place = bad ?? salvage.start..<salvage.start
             let line = scanner.line(place)
-            let owner = owner(of: q, salvage: salvage, scanner: scanner, known: known)
+            var owner = owner(of: q, salvage: salvage, scanner: scanner, known: known)
+            if owner == nil {
+                try findLines(from: q)
+                owner = linesOnDisk?[q]?.stream
+            }
             let damage = Damage(path: link.name.path, offset: place.lowerBound, q: q, stream: owner, line: line)
             // What a snapshot already has is of no consequence for the state.
             guard q > report.snapshotQ else {
@@ -49,7 +55,7 @@ extension Recovery {
                 throw .damaged(damage)
             }
             try noteDamage(damage, in: link.name, &replay)
-            if let (buffer, record) = intactCopy(of: q, in: owner) {
+            if let (buffer, record) = try intactCopy(of: q, in: owner) {
                 try keep(Array(buffer[record.line]), of: q)
                 try apply(record, buffer, &replay)
                 continue
@@ -101,6 +107,7 @@ extension Recovery {
     private func owner(
         of q: UInt64, salvage: BatchScanner.Salvage, scanner: BatchScanner, known: [UInt64: ParsedRecord]
     ) -> StreamID? {
+        if let found = linesOnDisk?[q] { return found.stream }
         var claimed: StreamID?
         if let line = salvage.badLines.first(where: { Self.claimedQ(scanner.bytes[$0]) == q }) {
             claimed = Self.claimedStream(scanner.bytes[line])
@@ -110,15 +117,40 @@ extension Recovery {
             let agrees = claimed.map { OwnerTag($0) == Self.tag(index, of: commit, scanner) } ?? false
             // A tag covers only the end of an id, so a name that is new here is believed last.
             if let claimed, agrees, tips[claimed] != nil { return claimed }
-            return stream(tagged: index, of: commit, scanner: scanner, known: known) ?? (agrees ? claimed : nil)
+            return stream(tagged: index, of: commit, scanner: scanner, known: known)
+                ?? corrected(q, salvage: salvage, scanner: scanner) ?? (agrees ? claimed : nil)
         }
         if let claimed {
             // With no commit line to ask, a stream that exists is believed, and so is one that begins here.
             if tips[claimed] != nil || known.values.contains(where: { $0.stream == claimed }) { return claimed }
             if (try? disk.stat(claimed.path)) != nil { return claimed }
         }
-        return streamOnDisk(having: q)
+        return corrected(q, salvage: salvage, scanner: scanner)
     }
+
+    /// The stream of a line whose head has a single flipped bit: the checksum says which one. Only the owner is taken
+    /// from it; the record counts as lost all the same.
+    private func corrected(_ q: UInt64, salvage: BatchScanner.Salvage, scanner: BatchScanner) -> StreamID? {
+        for place in salvage.badLines where place.count <= Self.correctedBytesMax {
+            var line = Array(scanner.bytes[place])
+            for offset in 0..<min(line.count, Self.headBytes) {
+                for bit in 0..<8 {
+                    line[offset] ^= 1 << UInt8(bit)
+                    let isRight = line.withUnsafeBufferPointer { line in
+                        line.baseAddress.map { LineParser.verifiedChecksum($0, line.count) != nil } ?? false
+                    }
+                    if isRight, Self.claimedQ(line[...]) == q { return Self.claimedStream(line[...]) }
+                    line[offset] ^= 1 << UInt8(bit)
+                }
+            }
+        }
+        return nil
+    }
+
+    /// Bytes of a line up to the name of its stream, at most: two numbers, a time and the names of the fields.
+    private static var headBytes: Int { 96 }
+    /// Longer lines are not worth the time: each of their first bytes is tried in eight ways.
+    private static var correctedBytesMax: Int { 64 << 10 }
 
     private static func tag(_ index: Int, of commit: ParsedCommit, _ scanner: BatchScanner) -> OwnerTag? {
         scanner.bytes.withUnsafeBufferPointer { buffer in
@@ -153,22 +185,6 @@ extension Recovery {
         return runs.sorted()
     }
 
-    private func streamOnDisk(having q: UInt64) -> StreamID? {
-        var candidates = runsOnDisk { _ in true }.map(StreamID.run)
-        tips.forEach { stream, _ in candidates.append(stream) }
-        return candidates.first { intactCopy(of: q, in: $0) != nil }
-    }
-
-    private func intactCopy(of q: UInt64, in stream: StreamID) -> (buffer: [UInt8], record: ParsedRecord)? {
-        if let kept = try? disk.contents(of: Self.keptPath(q)),
-            let record = StreamFile.records(kept).records.first, record.q == q, record.stream == stream
-        {
-            return (kept, record)
-        }
-        guard let content = try? disk.contents(of: stream.path) else { return nil }
-        return StreamFile.records(content).records.first { $0.q == q && $0.stream == stream }.map { (content, $0) }
-    }
-
     /// The follower will write the stream file again from the log, where the line is damaged, so the good copy is put
     /// aside first.
     private mutating func keep(_ line: [UInt8], of q: UInt64) throws(JournalOpenError) {
@@ -181,8 +197,6 @@ extension Recovery {
             throw .file(error)
         }
     }
-
-    private static func keptPath(_ q: UInt64) -> String { "\(DamageNote.directory)/record-\(q).jsonl" }
 
     /// What a damaged line says its number is.
     private static func claimedQ(_ line: ArraySlice<UInt8>) -> UInt64? {

@@ -34,6 +34,8 @@ struct Recovery {
     var proven: UInt64 = 0
     /// Records whose line in the log is damaged but whose stream file has it.
     var healed: [UInt64: [UInt8]] = [:]
+    /// What the files of streams have of records that the log has lost; nil until that was needed.
+    var linesOnDisk: [UInt64: LineOnDisk]?
     /// The record at which the last start died, if it did; and the one at which two did.
     var suspect: UInt64 = 0
     var recordToSetAside: UInt64 = 0
@@ -170,7 +172,9 @@ struct Recovery {
         _ scanner: inout BatchScanner, _ link: LogChain.Link, nextFirstQ: UInt64?, laterProven: UInt64,
         _ replay: inout some JournalReplay
     ) throws(JournalOpenError) {
-        while true {
+        // What the next segment has again is read there.
+        let lastQ = nextFirstQ.map { $0 - 1 } ?? .max
+        while scanner.expectedQ <= lastQ {
             let start = scanner.offset
             let firstQ = scanner.expectedQ
             switch scanner.next() {
@@ -185,23 +189,26 @@ struct Recovery {
                 continue
             case .end:
                 newest = (scanner.bytes, scanner.offset)
-                if let nextFirstQ, nextFirstQ > scanner.expectedQ {
-                    // Whole batches have turned into line feeds, which is damage like any other.
-                    try replayDamaged(&scanner, link, proven: nextFirstQ - 1, &replay)
+                // Whole batches may have turned into line feeds, or be cut off, which is damage like any other.
+                let lostQ = nextFirstQ == nil ? try provenBeyondCut(scanner, of: link.name) : lastQ
+                if lostQ >= scanner.expectedQ {
+                    try replayDamaged(&scanner, link, proven: lostQ, upTo: lastQ, &replay)
                     newest = (scanner.bytes, scanner.offset)
                 }
                 return
             case .irregular:
                 var provenHere = max(scanner.provenLater(from: scanner.offset), laterProven, proven)
-                if nextFirstQ == nil, provenHere < scanner.expectedQ {
-                    provenHere = provenByStreamFiles(scanner)
+                if nextFirstQ == nil {
+                    let beyond = try provenBeyondCut(scanner, of: link.name)
+                    if max(provenHere, beyond) < scanner.expectedQ { provenHere = provenByStreamFiles(scanner) }
+                    provenHere = max(provenHere, beyond)
                 }
                 guard provenHere >= scanner.expectedQ else {
                     report.tornBytes = tornBytes(scanner)
                     newest = (scanner.bytes, scanner.offset)
                     return
                 }
-                let goesOn = try replayDamaged(&scanner, link, proven: provenHere, &replay)
+                let goesOn = try replayDamaged(&scanner, link, proven: min(provenHere, lastQ), upTo: lastQ, &replay)
                 newest = (scanner.bytes, scanner.offset)
                 if !goesOn { return }
             }

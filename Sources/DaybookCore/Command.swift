@@ -125,7 +125,7 @@ package enum Command: Sendable {
     case end(run: ULID, RunEnd, input: [UInt8])
     case retry(origin: ULID, function: String, input: QueuedRun.Input, eventName: String, copied: [CopiedResult])
     /// The run's journal is damaged.
-    case quarantine(run: ULID, reason: String)
+    case quarantine(run: ULID, reason: String, input: [UInt8]? = nil)
     case moveClock(offset: Int64)
     /// The wall clock was set back: schedules follow it.
     case alignCrons
@@ -175,7 +175,9 @@ package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
     case unknownFunction(String)
     case invalidFunction(String)
     /// The disk is too full for new work; what was accepted goes on.
-    case storageFull
+    ///
+    /// `bytesToFree` is what has to become free on the disk, in bytes; 0 when it is something else that is missing.
+    case storageFull(bytesToFree: Int)
     /// The server is shutting down.
     case stopping
 
@@ -185,7 +187,16 @@ package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
         case .runEnded(let id): "run \(id.text) has ended already"
         case .unknownFunction(let id): "there is no function '\(id)'"
         case .invalidFunction(let problem): problem
-        case .storageFull: "the disk is too full to accept new work; free some space, then send it again"
+        case .storageFull(0):
+            """
+            the server cannot write just now, for want of descriptors, memory or room; it tries again by itself, so \
+            send it again later
+            """
+        case .storageFull(let bytes):
+            """
+            the disk is too full to accept new work; free at least \((bytes + 1_048_575) / 1_048_576) MiB, then send \
+            it again
+            """
         case .stopping: "the server is shutting down; send it again once it is back"
         }
     }

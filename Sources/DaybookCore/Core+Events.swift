@@ -96,14 +96,13 @@ extension Core {
             data.append(jsonString: function)
             data.append(json: #","run_id":"#)
             data.append(jsonString: id.text)
-            // What could not be read is left out.
-            if let input, !input.isEmpty {
-                data.append(json: #","event":"#)
-                data.append(contentsOf: input)
-                data.append(json: #","events":["#)
-                data.append(contentsOf: input)
-                data.append(UInt8(ascii: "]"))
-            }
+            // Null where it could not be read.
+            let event = input.flatMap { $0.isEmpty ? nil : $0 } ?? Array("null".utf8)
+            data.append(json: #","event":"#)
+            data.append(contentsOf: event)
+            data.append(json: #","events":["#)
+            data.append(contentsOf: event)
+            data.append(UInt8(ascii: "]"))
             if let result, status != .cancelled {
                 if status == .failed {
                     data.append(json: #","error":"#)

@@ -75,6 +75,11 @@ extension Core {
         line.append(json: time.now.milliseconds)
         line.append(json: #","steps":"#)
         line.append(json: run.stepCount)
+        if case .runQuarantined(let reason) = record {
+            // The run's own file does not get its last record.
+            line.append(json: #","reason":"#)
+            line.append(jsonString: String(reason.unicodeScalars.prefix(1_000)))
+        }
         line.append(UInt8(ascii: "}"))
         return line
     }

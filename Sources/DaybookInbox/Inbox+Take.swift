@@ -3,14 +3,6 @@ internal import DaybookSystem
 internal import DaybookValues
 internal import Logging
 
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Musl)
-    internal import Musl
-#elseif canImport(Darwin)
-    internal import Darwin
-#endif
-
 /// Taking files: claim, read and check, commit.
 extension Inbox {
     /// Claims what is ready, and flushes once for all of it.
@@ -206,8 +198,9 @@ extension Inbox {
             // In the order of the claims, so that the one that asks is the oldest every time.
             refused.insert(file, at: refused.firstIndex { $0.name > file.name } ?? refused.count)
             refusedUntil = now + options.retryNanoseconds
-            guard refusal != why else { return }
+            let isKnown = refusal?.isSameKind(as: why) ?? false
             refusal = why
+            guard !isKnown else { return }
             logger.warning(
                 "the inbox takes no more files for now; nothing is lost, and they are tried again",
                 metadata: ["reason": "\(why)"])
@@ -238,9 +231,9 @@ extension Inbox {
     }
 }
 
-extension FileError {
-    /// Waiting can help: no descriptors or memory are left, or the disk is full.
-    fileprivate var isTemporary: Bool {
-        isOutOfSpace || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EAGAIN || errno == EINTR
+extension Refusal {
+    /// How much has to be freed changes all the time, which is no news.
+    fileprivate func isSameKind(as other: Refusal) -> Bool {
+        if case (.storageFull, .storageFull) = (self, other) { true } else { self == other }
     }
 }

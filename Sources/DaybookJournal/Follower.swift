@@ -84,6 +84,21 @@ package final class Follower: Sendable {
         return try result.get()
     }
 
+    /// Gives out the records of a stream that the log still has, in order: for when its file cannot be read.
+    package func forEachLogged(_ stream: StreamID, _ body: (RecordView) -> Void) throws(FileError) {
+        let segments = state.contents.withLock { $0.segments }
+        let result: Result<[UInt32: [UInt8]], FileError> = work.withLock { work in
+            do throws(FileError) {
+                return .success(try work.loggedLines(disk, of: [stream], segments, upTo: .max)[stream] ?? [:])
+            } catch {
+                return .failure(error)
+            }
+        }
+        for (_, line) in try result.get().sorted(by: { $0.key < $1.key }) {
+            for record in StreamFile.records(line).records { body(record.view(of: line)) }
+        }
+    }
+
     /// What was found wrong with files since the last call and put right, or could not be. For the log.
     package func takeNotes() -> [String] {
         notes.withLock { notes in

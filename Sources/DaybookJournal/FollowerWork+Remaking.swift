@@ -16,10 +16,12 @@ extension FollowerWork {
 
     static let lossText = "it is gone or has lost bytes, and the log no longer has all of what was in it"
 
-    /// The lines of some streams that the log has, up to where the follower has come.
+    /// The lines of some streams that the log has.
+    /// - Parameter lastQ: the last record that counts; nil, the default, for how far the follower has come.
     func loggedLines(
-        _ disk: any Disk, of streams: Set<StreamID>, _ segments: [LogState.Segment]
+        _ disk: any Disk, of streams: Set<StreamID>, _ segments: [LogState.Segment], upTo lastQ: UInt64? = nil
     ) throws(FileError) -> [StreamID: [UInt32: [UInt8]]] {
+        let q = lastQ ?? q
         var found: [StreamID: [UInt32: [UInt8]]] = [:]
         var parser = LineParser()
         func scan(_ bytes: [UInt8]) {

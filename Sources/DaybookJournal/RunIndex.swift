@@ -50,6 +50,15 @@ package struct RunIndex {
             .compactMap { $0.hasSuffix(".jsonl") ? ULID($0.dropLast(6)) : nil }.sorted(by: >)
     }
 
+    /// A finished run in the content of its hour's list; nil when it is not there.
+    package static func run(_ id: ULID, in content: [UInt8]) -> FinishedRun? {
+        var found: FinishedRun?
+        forEach(content) { run, _ in
+            if run.id == id { found = run }
+        }
+        return found
+    }
+
     /// Bytes of the leading lines that are right and belong to records up to `q`.
     static func length(of content: [UInt8], upTo q: UInt64) -> Int {
         var length = 0

@@ -1,6 +1,7 @@
 import Daybook
 import DaybookCore
 import DaybookJournal
+import DaybookSystem
 import DaybookValues
 import Synchronization
 
@@ -28,6 +29,8 @@ final class LiveRun: RunDriver, @unchecked Sendable {
     var isClosing = false
     /// Writer. When the run became quiet; nil while something can move.
     var quietSince: UInt64?
+    /// Writer. Of loadings and readings that failed before this one.
+    var backOff: BackOff?
     /// Writer. The event it was given.
     var input: [UInt8]
 

@@ -67,8 +67,11 @@ extension Node {
             return decide(
                 .end(run: run.id, .threw(facts.attemptError(at: time)), input: run.input), at: time, releasing: false)
         case .unreadableMemo(let key, let error):
+            guard !LoadError(reading: error).isTemporary else { return .stale }
             return decide(
-                .quarantine(run: run.id, reason: "the recorded result of step '\(key.text)' cannot be read: \(error)"),
+                .quarantine(
+                    run: run.id, reason: "the recorded result of step '\(key.text)' cannot be read: \(error)",
+                    input: run.input),
                 at: time, releasing: false)
         case .closed: return .stale
         }
@@ -112,6 +115,7 @@ extension Node {
         case .deliver(let id, let key, let delivery): deliver(id, StepKey(text: key), delivery)
         case .close(let id):
             waitingRuns.remove(id)
+            settlePostponed(id)
             guard let run = live[id] else { break }
             run.isClosing = true
             run.execution?.close(.now)
@@ -160,7 +164,7 @@ extension Node {
 
     /// Brings the run's code to life, or queues it for a place.
     func start(_ id: ULID, input: [UInt8]?) {
-        guard !isDraining, live[id] == nil, !waitingRuns.contains(id) else { return }
+        guard !isDraining, live[id] == nil, !waitingRuns.contains(id), !postponed.isWaiting(id) else { return }
         guard activeCount < configuration.liveRunsMax else {
             waitingRuns.append(id, input: input, bytesMax: configuration.waitingInputBytesMax)
             return
@@ -177,6 +181,7 @@ extension Node {
             id: id, registration: registration, functionID: summary.function, input: input ?? [], node: self)
         live[id] = run
         run.isLive = true
+        run.backOff = postponed[id]
         activeCount += 1
         if let input, summary.stepCount == 0, summary.open.isEmpty, summary.startedAt == nil {
             begin(run, LoadedRun(input: input, memo: Memo(), attempt: 1), isFirst: true)
@@ -191,21 +196,20 @@ extension Node {
     func release(_ run: LiveRun, _ loaded: Result<LoadedRun, LoadError>) {
         guard run.isLive else { return }
         switch loaded {
-        case .success(let loaded): begin(run, loaded, isFirst: core.summary(of: run.id)?.startedAt == nil)
-        case .failure(let error) where error.isTemporary:
-            postponed.append(run.id)
-            forget(run)
+        case .success(let loaded):
+            noteLoaded(run.id)
+            begin(run, loaded, isFirst: core.summary(of: run.id)?.startedAt == nil)
         case .failure(let error):
             forget(run)
-            mailbox.post(.command(.quarantine(run: run.id, reason: "\(error)"), reply: { _ in }))
+            if error.isTemporary {
+                postpone(run, because: error.description)
+            } else {
+                settlePostponed(run.id)
+                mailbox.post(
+                    .command(
+                        .quarantine(run: run.id, reason: "\(error)", input: inputOfDamaged(run.id)), reply: { _ in }))
+            }
         }
-    }
-
-    /// Tries again what could not be read for want of room.
-    func startPostponed() {
-        let ids = postponed
-        postponed = []
-        for id in ids { start(id, input: nil) }
     }
 
     private func begin(_ run: LiveRun, _ loaded: LoadedRun, isFirst: Bool) {
@@ -233,6 +237,11 @@ extension Node {
     func release(_ run: LiveRun, _ outcome: RunOutcome, _ answer: Answer) {
         guard run.isLive else { return }
         forget(run)
+        if case .unreadableMemo(_, let error) = outcome, core.hasRun(run.id) {
+            postpone(run, because: LoadError(reading: error).description)
+            return
+        }
+        settlePostponed(run.id)
         guard case .closed = outcome, core.hasRun(run.id), !isDraining else { return }
         if run.mustReload {
             start(run.id, input: nil)
@@ -261,6 +270,7 @@ extension Node {
     /// Nothing in the run can move.
     func noteQuiet(_ run: LiveRun) {
         guard run.isLive, !run.isClosing, run.quietSince == nil else { return }
+        settlePostponed(run.id)
         // One reading of the clock: the two are compared later.
         let now = nowNanoseconds
         run.quietSince = now
@@ -322,7 +332,10 @@ extension Node {
         guard !parkable.isEmpty else { return }
         let ids = parkable
         parkable.removeAll(keepingCapacity: true)
-        for id in ids where live[id] == nil && !waitingRuns.contains(id) { decide(.park(run: id), at: time) }
+        // Something has come for a run that was put off.
+        for id in ids where live[id] == nil && !waitingRuns.contains(id) && postponed[id] == nil {
+            decide(.park(run: id), at: time)
+        }
     }
 
     // MARK: - Ending from outside
@@ -332,12 +345,24 @@ extension Node {
 
     /// Ends a run that has not ended by itself. When somebody listens for its end, the event it was given is read first.
     func end(_ id: ULID, _ end: RunEnd, reply: @escaping @Sendable (Answer) -> Void) {
+        self.end(id, end, attemptsLeft: 3, reply: reply)
+    }
+
+    private func end(
+        _ id: ULID, _ end: RunEnd, attemptsLeft: Int, reply: @escaping @Sendable (Answer) -> Void
+    ) {
         guard core.needsInput(toEnd: id), live[id]?.execution == nil, let summary = core.summary(of: id) else {
             mailbox.post(.command(.end(run: id, end, input: live[id]?.input ?? Self.noInput), reply: reply))
             return
         }
         loader.load(
             LoadRequest(journal: journal, summary: summary, upTo: journal.flushedQ) { [mailbox] result in
+                if case .failure(let error) = result, error.isTemporary, attemptsLeft > 1 {
+                    // The end does not wait for long: it was asked for, and the event is only passed on.
+                    mailbox.post(
+                        .inspect { node in node.end(id, end, attemptsLeft: attemptsLeft - 1, reply: reply) })
+                    return
+                }
                 let input = (try? result.get().input) ?? Self.noInput
                 mailbox.post(.command(.end(run: id, end, input: input), reply: reply))
             })

@@ -83,7 +83,8 @@ extension Node {
         while waitingRuns.popFirst() != nil {}
         // A result decided now is not handed out any more, so no run may be recorded as waiting.
         parkable = []
-        for run in live.values {
+        // In an order of its own: a stop is the same whenever it is played again.
+        for run in live.values.sorted(by: { $0.id < $1.id }) {
             if let execution = run.execution {
                 execution.close(.afterBodies)
             } else {
@@ -97,7 +98,7 @@ extension Node {
     /// Unwinds the code of all runs at once and cancels bodies that run. Writer; and for a simulator, when the process is
     /// dead and its memory is to be given back.
     package func closeLoadedRuns() {
-        for run in live.values { run.execution?.close(.now) }
+        for run in live.values.sorted(by: { $0.id < $1.id }) { run.execution?.close(.now) }
         finishDrainIfEmpty()
     }
 

@@ -45,8 +45,16 @@ package final class Node: @unchecked Sendable {
     var quietHead = 0
     /// Runs whose code was unwound since the last batch.
     var parkable: [ULID] = []
-    /// Runs whose record could not be read because the disk was full.
-    var postponed: [ULID] = []
+    /// Runs whose record could not be read because a call failed.
+    var postponed = PostponedRuns()
+    /// The same for readers, with the reason.
+    let postponedReasons = Mutex<[ULID: String]>([:])
+    /// The batch is decided, and could not be written yet.
+    private var isStalled = false
+    /// What of it goes to the taps, and its bytes.
+    private var batch = (lines: [UInt8](), bytes: 0)
+    /// The first batch of this process has not been flushed yet.
+    private var isLaunching = false
     /// Nothing new is started; set once.
     var isDraining = false
     private var isPaused = false
@@ -195,7 +203,9 @@ package final class Node: @unchecked Sendable {
         for (run, reason) in journal.report.quarantined {
             logger.error(
                 "run set aside: its journal is damaged", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
-            decide(.quarantine(run: run, reason: "\(reason)"), at: clock.read(), releasing: false)
+            decide(
+                .quarantine(run: run, reason: "\(reason)", input: inputOfDamaged(run)), at: clock.read(),
+                releasing: false)
         }
         let answer = decide(
             .open(epoch: journal.report.epoch, version: version, interrupted: interruptedSteps()), at: clock.read(),
@@ -209,7 +219,12 @@ package final class Node: @unchecked Sendable {
         }
         // What these cause is found again by `outstandingEffects`, with all the rest.
         core.effects.removeAll()
-        guard commit() else { return }
+        isLaunching = true
+        if commit() { finishLaunch() }
+    }
+
+    private func finishLaunch() {
+        isLaunching = false
         marks.clearDeadMarks()
         for effect in core.outstandingEffects(at: clock.read()) { release(effect) }
         handOverTurns()
@@ -222,21 +237,32 @@ package final class Node: @unchecked Sendable {
         for mark in marks.deadMarks
         where mark.epoch >= lastEpoch && core.hasRun(mark.run) && mark.stepIDBytes == mark.stepIDStart.count {
             let key = String(decoding: mark.stepIDStart, as: UTF8.self)
-            let isRecorded: Bool
-            do {
-                isRecorded = try RunHistory(journal, mark.run, upTo: .max).hasEnded(
-                    step: key, attempt: Int(mark.attempt))
-            } catch {
-                logger.error(
-                    "the record of an interrupted run cannot be read",
-                    metadata: ["run": "\(mark.run.text)", "error": "\(error)"])
-                continue
-            }
-            if !isRecorded {
+            if !hasEnded(mark, key) {
                 found.append(InterruptedStep(run: mark.run, key: key, attempt: Int(mark.attempt)))
             }
         }
         return found
+    }
+
+    /// Whether that attempt has its end on record. When the run's file cannot be read the log is asked: an end that was
+    /// recorded while the mark stood is among its newest records. What is in neither was interrupted, and counts: a step
+    /// that takes the process down each time must not go uncounted because of its file.
+    private func hasEnded(_ mark: StepMark, _ key: String) -> Bool {
+        let attempt = Int(mark.attempt)
+        do {
+            return try RunHistory(journal, mark.run, upTo: .max).hasEnded(step: key, attempt: attempt)
+        } catch {
+            logger.warning(
+                "the file of an interrupted run cannot be read; what the log has of it decides",
+                metadata: ["run": "\(mark.run.text)", "step": "\(key)", "error": "\(error)"])
+            return (try? RunHistory(logged: journal, mark.run))?.hasEnded(step: key, attempt: attempt) ?? false
+        }
+    }
+
+    /// The event of a run that is to be set aside, when somebody listens for its end; nil when it cannot be read.
+    func inputOfDamaged(_ run: ULID) -> [UInt8]? {
+        guard core.needsInput(toEnd: run) else { return nil }
+        return RunHistory.inputOfDamaged(run, in: journal)
     }
 
     // MARK: - The loop
@@ -246,6 +272,12 @@ package final class Node: @unchecked Sendable {
     package func step() -> Bool {
         guard !hasFailed else { return false }
         pressure = journal.keeper.pressure
+        if isStalled {
+            // The batch that was decided before anything else.
+            guard commit() else { return hasFailed ? false : stepWithoutRoom() }
+            if isLaunching { finishLaunch() }
+            releaseAll()
+        }
         guard pressure != .paused else { return stepWithoutRoom() }
         if isPaused {
             isPaused = false
@@ -281,6 +313,7 @@ package final class Node: @unchecked Sendable {
         #endif
         guard commit() else { return false }
         releaseAll()
+        startPostponed()
         sweep()
         continueSnapshot()
         return hasMore || !parkable.isEmpty
@@ -291,18 +324,22 @@ package final class Node: @unchecked Sendable {
     private func stepWithoutRoom() -> Bool {
         if !isPaused {
             isPaused = true
-            logger.error("the disk is full: work stands still until there is room for the journal; free some space")
+            logger.error(
+                "work stands still until the journal can be written again: the disk is full, or descriptors are missing",
+                metadata: ["bytes-to-free": "\(journal.keeper.bytesToFree)"])
         }
         var new: [Submission] = []
         mailbox.take(into: &new)
         for submission in new {
             switch submission {
-            case .inspect(let look): look(self)
+            case .inspect(let look) where !isStalled: look(self)
             case .command(let command, let reply):
                 if let refusal = refusal(of: command) { reply(.refused(refusal)) } else { taken.append(submission) }
             default: taken.append(submission)
             }
         }
+        // Part of the state is in no flushed record yet.
+        guard !isStalled else { return false }
         // With a snapshot, old segments can go: the way to more room.
         let now = nowNanoseconds
         if now &- lastSweep >= 1_000_000_000 {
@@ -325,12 +362,14 @@ package final class Node: @unchecked Sendable {
     /// How long nothing is to be done unless something is posted; nil for ever. Writer.
     package var nanosecondsToNextDeadline: UInt64? {
         // Timers wait too while there is no room.
-        if isPaused { return nil }
+        if isPaused || isStalled { return nil }
         let time = clock.read()
         let deadlines = core.nextDeadlines
         let waits = [deadlines.now.map { $0 - time.now }, deadlines.wall.map { $0 - time.wall }].compactMap { $0 }
-        guard let milliseconds = waits.min() else { return nil }
-        return nanoseconds(milliseconds)
+        let wait = waits.min().map(nanoseconds)
+        guard postponed.due != .max else { return wait }
+        let now = nowNanoseconds
+        return min(wait ?? .max, postponed.due > now ? postponed.due - now : 0)
     }
 
     private func handle(_ submission: Submission, at time: Instant) {
@@ -375,7 +414,7 @@ package final class Node: @unchecked Sendable {
 
     private func refusal(of command: Command) -> Refusal? {
         switch command {
-        case .publish, .retry: isDraining ? .stopping : .storageFull
+        case .publish, .retry: isDraining ? .stopping : .storageFull(bytesToFree: journal.keeper.bytesToFree)
         default: nil
         }
     }
@@ -406,20 +445,32 @@ package final class Node: @unchecked Sendable {
         core.effects.removeAll(keepingCapacity: true)
     }
 
-    /// Flushes the batch. A failed flush is final: the kernel may have dropped the pages.
+    /// Flushes the batch. A failed flush is final: the kernel may have dropped the pages. A batch that could not be
+    /// written at all, for want of room or descriptors, is kept, and nothing else is decided before it is on disk.
     private func commit() -> Bool {
         guard journal.log.batchCount > 0 else { return true }
-        let copy = taps.isEmpty ? [] : journal.log.bytes
-        let bytes = journal.log.batchBytes
+        if !isStalled { batch = (taps.isEmpty ? [] : journal.log.bytes, journal.log.batchBytes) }
         do throws(FileError) {
             try journal.log.commit()
         } catch {
-            fail("the commit log could not be flushed: \(error)")
+            if journal.log.hasFailed {
+                fail("the commit log could not be flushed: \(error)")
+            } else if !isStalled {
+                isStalled = true
+                logger.error(
+                    "the commit log cannot be written for now; nothing is lost, and it is tried again every second",
+                    metadata: ["error": "\(error)", "bytes-to-free": "\(journal.keeper.bytesToFree)"])
+            }
             return false
         }
+        if isStalled {
+            isStalled = false
+            logger.notice("the commit log can be written again: work goes on")
+        }
         flushed.batches += 1
-        flushed.bytes += bytes
-        for tap in taps { tap.tap(copy) }
+        flushed.bytes += batch.bytes
+        for tap in taps { tap.tap(batch.lines) }
+        batch.lines = []
         return true
     }
 
@@ -467,11 +518,18 @@ package final class Node: @unchecked Sendable {
         guard isCrowded || now &- lastSweep >= 1_000_000_000 else { return }
         lastSweep = now
         unwindQuietRuns(now: now, isCrowded: isCrowded)
-        startPostponed()
+        for note in journal.follower.takeNotes() { logger.error("\(note)") }
+        for path in journal.keeper.takeLostSegments() {
+            logger.critical(
+                "somebody removed a segment of the commit log that the next start would need; a snapshot is taken in its place",
+                metadata: ["path": "\(path)"])
+        }
         for (run, reason) in journal.follower.takeQuarantined() {
             logger.error(
                 "run set aside: its file cannot be written", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
-            mailbox.post(.command(.quarantine(run: run, reason: "\(reason)"), reply: { _ in }))
+            mailbox.post(
+                .command(
+                    .quarantine(run: run, reason: "\(reason)", input: inputOfDamaged(run)), reply: { _ in }))
         }
         beginSnapshotIfDue()
     }

@@ -19,16 +19,46 @@ package struct RunHistory: Sendable {
     package init(_ journal: Journal, _ id: ULID, upTo q: UInt64) throws {
         try journal.follower.catchUp(to: min(q, journal.flushedQ))
         let large = StoredOutputs(id, journal)
-        var failure: RecordError?
-        try journal.records(of: .run(id)) { view in
-            guard view.q <= q, failure == nil else { return }
-            do throws(RecordError) {
-                take(try view.decoded(), q: view.q, large)
-            } catch {
-                failure = error
+        self = try journal.wholeRecords(of: id) { () throws -> (RunHistory, RunRecords) in
+            var history = RunHistory()
+            var failure: RecordError?
+            let records = try journal.records(of: .run(id)) { view in
+                guard view.q <= q, failure == nil else { return }
+                do throws(RecordError) {
+                    history.take(try view.decoded(), q: view.q, large)
+                } catch {
+                    failure = error
+                }
             }
+            if let failure { throw failure }
+            return (history, records)
         }
-        if let failure { throw failure }
+    }
+
+    private init() {}
+
+    /// What the log still has of the run, for when its file cannot be read.
+    init(logged journal: Journal, _ id: ULID) throws(FileError) {
+        self.init()
+        let large = StoredOutputs(id, journal)
+        var history = self
+        try journal.follower.forEachLogged(.run(id)) { view in
+            if let record = try? view.decoded() { history.take(record, q: view.q, large) }
+        }
+        self = history
+    }
+
+    /// The event of a run whose journal is damaged, as far as that can be told; nil when it cannot.
+    static func inputOfDamaged(_ id: ULID, in journal: Journal) -> [UInt8]? {
+        var history = RunHistory()
+        let large = StoredOutputs(id, journal)
+        _ = try? journal.follower.catchUp(to: journal.flushedQ)
+        // The first record is given out before the damage behind it is met.
+        _ = try? journal.records(of: .run(id)) { view in
+            if history.queued == nil, let record = try? view.decoded() { history.take(record, q: view.q, large) }
+        }
+        if history.queued == nil, let logged = try? RunHistory(logged: journal, id) { history = logged }
+        return try? history.input(in: journal)
     }
 
     private mutating func take(_ record: Record, q: UInt64, _ large: StoredOutputs) {
@@ -62,12 +92,17 @@ package struct RunHistory: Sendable {
         case .received(let day, let id):
             try journal.follower.catchUp(to: journal.flushedQ)
             var found: [UInt8]?
-            try journal.records(of: .events(day: day)) { view in
-                guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id else {
-                    return
+            let failure = Result {
+                try journal.records(of: .events(day: day)) { view in
+                    guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id
+                    else {
+                        return
+                    }
+                    found = event.json
                 }
-                found = event.json
             }
+            // What was found was checked by itself, whatever is wrong with the rest of the day.
+            if found == nil { _ = try failure.get() }
             guard let found else { throw LoadError("its event \(id.text) is not in \(StreamID.events(day: day).path)") }
             return found
         case nil: throw LoadError("its first record is missing")
@@ -86,12 +121,37 @@ private struct StoredOutputs: Sendable {
     }
 
     func output(_ q: UInt64) throws -> [UInt8] {
-        var found: [UInt8]?
-        try journal.records(of: .run(id)) { view in
-            guard view.q == q, case .stepCompleted(let step)? = try? view.decoded() else { return }
-            found = step.output
+        let found = try journal.wholeRecords(of: id) { () throws -> ([UInt8]?, RunRecords) in
+            var found: [UInt8]?
+            let records = try journal.records(of: .run(id)) { view in
+                guard view.q == q, case .stepCompleted(let step)? = try? view.decoded() else { return }
+                found = step.output
+            }
+            return (found, records)
         }
         guard let found else { throw LoadError("record \(q) is not in its file any more") }
         return found
+    }
+}
+
+extension Journal {
+    /// Reads a run's file, and makes it whole first when it is gone or shorter than it was: an older or shorter file is
+    /// sound in itself, and what it lacks would be done again.
+    fileprivate func wholeRecords<Value>(of run: ULID, _ read: () throws -> (Value, RunRecords)) throws -> Value {
+        let stream = StreamID.run(run)
+        let expected = follower.fileState(of: stream)?.records ?? 0
+        let failure: any Error
+        do {
+            let (value, records) = try read()
+            if records.entries.count >= expected { return value }
+            failure = LoadError(
+                "\(stream.path) has only \(records.entries.count) of its \(expected) records, and the log not the others"
+            )
+        } catch let error as RunRecordsError {
+            if case .file = error { throw error }
+            failure = error
+        }
+        guard try follower.restore(stream) else { throw failure }
+        return try read().0
     }
 }

@@ -16,12 +16,22 @@ package struct LoadedRun: Sendable {
 /// Why the record of a run could not be read.
 package struct LoadError: Error, Sendable, CustomStringConvertible {
     package let description: String
-    /// Nothing is wrong with the record: the disk had no room for its file. Trying again later can help.
+    /// No byte was found wrong: a call failed. Trying again later can help.
     package let isTemporary: Bool
 
     package init(_ description: String, isTemporary: Bool = false) {
         self.description = description
         self.isTemporary = isTemporary
+    }
+
+    /// Only what was read and is wrong, or is nowhere any more, condemns a run; that a call failed never does.
+    init(reading error: any Error) {
+        switch error {
+        case let error as LoadError: self = error
+        case let error as FileError: self.init("\(error)", isTemporary: true)
+        case RunRecordsError.file(let error): self.init("\(error)", isTemporary: true)
+        default: self.init("\(error)")
+        }
     }
 }
 
@@ -52,8 +62,10 @@ package struct LoadRequest: Sendable {
             let input = try history.input(in: journal)
             completion(.success(LoadedRun(input: input, memo: memo, attempt: summary.attempt)))
         } catch {
-            let isTemporary = (error as? FileError)?.isOutOfSpace ?? false
-            completion(.failure(LoadError("its record cannot be read: \(error)", isTemporary: isTemporary)))
+            let error = LoadError(reading: error)
+            completion(
+                .failure(
+                    LoadError("its record cannot be read: \(error.description)", isTemporary: error.isTemporary)))
         }
     }
 

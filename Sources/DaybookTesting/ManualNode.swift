@@ -100,8 +100,8 @@ package final class ManualNode {
 
     /// What the threads behind the writer do about an error of theirs.
     package func backgroundFailed(_ error: FileError) {
-        // A full disk is waited out.
-        guard !error.isOutOfSpace else { return }
+        // Whatever can pass is waited out.
+        guard error.isFinal else { return }
         failures.messages.withLock { $0.append("\(error)") }
     }
 

@@ -174,7 +174,7 @@ struct TakingTests {
     @Test
     func `a sink that refuses keeps files waiting, is asked again, and is told about once`() {
         let world = InboxWorld()
-        world.journal.refuse(.storageFull)
+        world.journal.refuse(.storageFull(bytesToFree: 1))
         for n in 0..<5 { world.drop("\(n).json", event(n)) }
         world.settle()
         world.drop("later.json", event(5))

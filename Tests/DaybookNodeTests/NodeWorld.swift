@@ -6,6 +6,7 @@ import DaybookNode
 import DaybookSystem
 import DaybookTesting
 import DaybookValues
+import Logging
 import Synchronization
 import Testing
 
@@ -16,6 +17,8 @@ final class NodeWorld: @unchecked Sendable {
     let disk: MemoryDisk
     let random = SeededRandom(seed: 7)
     let bodies: BodyLog
+    /// What the nodes have logged.
+    let lines = LogLines()
     var configuration = ManualNode.configuration()
     private(set) var machine: ManualNode
 
@@ -29,10 +32,18 @@ final class NodeWorld: @unchecked Sendable {
         disk = MemoryDisk(clock: clock, capacityBytes: capacityBytes)
         configure(&configuration)
         machine = try ManualNode(
-            ManualNode.Surroundings(disk: disk, clock: clock, random: random), configuration)
+            Self.surroundings(disk, clock, random, lines), configuration)
         bodies.watch(disk, machine)
         try machine.launch(try AppFunctions(app: Self.app, functions: functions, now: clock.now))
         _ = machine.settle()
+    }
+
+    private static func surroundings(
+        _ disk: MemoryDisk, _ clock: ManualClock, _ random: SeededRandom, _ lines: LogLines
+    ) -> ManualNode.Surroundings {
+        var surroundings = ManualNode.Surroundings(disk: disk, clock: clock, random: random)
+        surroundings.logger = Logger(label: "test") { _ in LineHandler(lines: lines) }
+        return surroundings
     }
 
     /// The process is gone; another one takes over.
@@ -43,7 +54,7 @@ final class NodeWorld: @unchecked Sendable {
         disk.crash()
         if let last { disk.die(after: last) }
         machine = try ManualNode(
-            ManualNode.Surroundings(disk: disk, clock: clock, random: random), configuration)
+            Self.surroundings(disk, clock, random, lines), configuration)
         bodies.watch(disk, machine)
         try machine.launch(try AppFunctions(app: app, functions: functions, now: clock.now))
         _ = machine.settle()
@@ -171,4 +182,31 @@ final class Shared<Value: Sendable>: Sendable {
 
 extension ULID {
     static func last(_ runs: [ULID]) throws -> ULID { try #require(runs.last) }
+}
+
+/// Log lines: the level, the message, and the metadata in the order of its keys.
+final class LogLines: Sendable {
+    private let lines = Shared<[String]>([])
+
+    var all: [String] { lines.current }
+
+    func add(_ line: String) { lines.change { $0.append(line) } }
+    func count(_ part: String) -> Int { all.count { $0.contains(part) } }
+}
+
+private struct LineHandler: LogHandler {
+    var lines: LogLines
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        lines.add(([event.level.rawValue, event.message.description] + fields).joined(separator: " "))
+    }
 }

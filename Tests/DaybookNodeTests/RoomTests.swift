@@ -21,7 +21,14 @@ struct RoomTests {
         let run = try ULID.last(try world.send("start"))
         world.disk.setCapacity(bytes: 1_500_000)
         try world.machine.node.journal.keeper.step()
-        #expect(world.machine.submit(.publish([try world.event("start")], claim: nil)) == .refused(.storageFull))
+        guard
+            case .refused(.storageFull(let bytes))? = world.machine.submit(
+                .publish([try world.event("start")], claim: nil))
+        else {
+            Issue.record("the event was not refused for want of room")
+            return
+        }
+        #expect(bytes > 0)
         world.advance(.hours(1))
         #expect(try world.status(run) == .completed)
         #expect(log.names == ["a#1"])
@@ -52,7 +59,14 @@ struct RoomTests {
         gate.open()
         _ = world.machine.settle()
         #expect(log.names == ["a#1"])
-        #expect(world.machine.submit(.publish([try world.event("start")], claim: nil)) == .refused(.storageFull))
+        guard
+            case .refused(.storageFull(let bytes))? = world.machine.submit(
+                .publish([try world.event("start")], claim: nil))
+        else {
+            Issue.record("the event was not refused for want of room")
+            return
+        }
+        #expect(bytes > 0)
         #expect(world.machine.failureMessages.isEmpty)
         world.disk.setCapacity(bytes: .max)
         try world.machine.node.journal.keeper.step()
@@ -97,5 +111,59 @@ struct RoomTests {
         #expect(world.machine.node.nanosecondsToNextDeadline == nil)
         while try world.machine.node.journal.keeper.step() {}
         #expect(try world.disk.list("snapshot").count == 1)
+    }
+
+    @Test(arguments: [28, 122, 24])
+    func `journal rule 6: a batch that cannot be written for now is held, and all goes on by itself`(errno: Int32)
+        throws
+    {
+        let world = try NodeWorld([sleeper()], log)
+        world.disk.fail(.write, errno: errno, path: "journal/", times: 2)
+        let answer = world.machine.post(.publish([try world.event("start")], claim: nil))
+        _ = world.machine.settle()
+        #expect(answer() == nil)
+        #expect(world.machine.failureMessages.isEmpty)
+        // Nobody sees what is not flushed, and nothing new is taken in.
+        let looked = Shared(false)
+        world.machine.node.look { _ in looked.set(true) }
+        let later = world.machine.submit(.publish([try world.event("start")], claim: nil))
+        guard case .refused(.storageFull)? = later else {
+            Issue.record("new work was taken in: \(String(describing: later))")
+            return
+        }
+        #expect(!looked.current)
+        _ = world.machine.settle()
+        guard case .published? = answer() else {
+            Issue.record("the event was not published: \(String(describing: answer()))")
+            return
+        }
+        #expect(looked.current)
+        #expect(world.lines.count("the commit log cannot be written for now") == 1)
+        #expect(world.lines.count("the commit log can be written again") == 1)
+        world.advance(.hours(1))
+        #expect(log.names == ["a#1"])
+        try world.restart([sleeper()])
+        #expect(try world.runs().map(\.status) == [.completed])
+    }
+
+    @Test func `journal rule 6: a first batch that cannot be written for now is made up for`() throws {
+        let world = try NodeWorld([sleeper()], log)
+        let run = try ULID.last(try world.send("start"))
+        world.advance(.minutes(30))
+        world.disk.fail(.write, after: 1, errno: 28, path: "journal/")
+        try world.restart([sleeper()])
+        #expect(world.lines.count("the commit log cannot be written for now") == 1)
+        _ = world.machine.settle()
+        world.advance(.minutes(30))
+        #expect(try world.status(run) == .completed)
+    }
+
+    @Test func `journal rule 6: a stop does not wait for a log that cannot be written`() async throws {
+        let world = try NodeWorld([sleeper()], log)
+        world.disk.fail(.write, errno: 28, path: "journal/", times: 1_000)
+        _ = world.machine.post(.publish([try world.event("start")], claim: nil))
+        _ = world.machine.settle()
+        await world.machine.node.stop(drain: 1, leaving: 1)
+        #expect(world.machine.failureMessages.isEmpty)
     }
 }

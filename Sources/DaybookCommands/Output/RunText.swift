@@ -42,7 +42,10 @@ func runText(_ run: JSONView) -> String {
             return true
         }
     }
-    let ends = [("Output", "output"), ("Error", "error"), ("Reason", "reason"), ("Damage", "damage")]
+    let ends = [
+        ("Output", "output"), ("Error", "error"), ("Reason", "reason"), ("Postponed", "postponed"),
+        ("Damage", "damage"),
+    ]
     for (title, name) in ends {
         guard let value = run.member(name) else { continue }
         if lines.last?.isEmpty == false, title == ends.first(where: { run.member($0.1) != nil })?.0 { lines.append("") }

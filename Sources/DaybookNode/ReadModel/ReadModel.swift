@@ -2,6 +2,7 @@ package import DaybookCore
 import DaybookJournal
 import DaybookSystem
 package import DaybookValues
+import Synchronization
 
 /// Why something cannot be shown.
 package enum ReadError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -39,6 +40,8 @@ package struct ReadModel: Sendable {
     private let others: [RunRow]
     /// Records that are in the log and perhaps not yet in the run's own file.
     private let logged: [ULID: [LoggedRecord]]
+    /// Why runs stand still whose records the server cannot read just now.
+    private let postponed: [ULID: String]
 
     /// A record as the log has it.
     struct LoggedRecord: Sendable {
@@ -47,10 +50,17 @@ package struct ReadModel: Sendable {
         var record: Record
     }
 
-    init(disk: any Disk, others: [RunRow], logged: [ULID: [LoggedRecord]] = [:]) {
+    init(
+        disk: any Disk, others: [RunRow], logged: [ULID: [LoggedRecord]] = [:], postponed: [ULID: String] = [:]
+    ) {
         self.disk = disk
-        self.others = others.sorted { $0.id > $1.id }
+        self.others = others.map { row in
+            var row = row
+            row.postponed = postponed[row.id]
+            return row
+        }.sorted { $0.id > $1.id }
         self.logged = logged
+        self.postponed = postponed
     }
 
     // MARK: - Lists
@@ -148,9 +158,17 @@ package struct ReadModel: Sendable {
             if case .unknown = error {} else { detail.damage = "\(error)" }
         }
         for logged in logged[id] ?? [] { take(logged.record, q: logged.q, at: logged.time) }
-        guard count > 0 || detail.damage != nil else { throw .unknownRun(id.text) }
+        detail.postponed = postponed[id]
+        // The file of a run that was set aside is left as it was, without its end: the list has that.
+        if !detail.status.isFinal, let row = finishedRow(of: id) { detail.take(row) }
+        guard count > 0 || detail.damage != nil || detail.status.isFinal else { throw .unknownRun(id.text) }
         if case .received(let day, let event)? = detail.queued?.input { detail.event = storedEvent(event, day: day) }
         return detail
+    }
+
+    private func finishedRow(of id: ULID) -> RunRow? {
+        guard let content = try? disk.contents(of: RunPath.index(hour: RunPath.hour(of: id))) else { return nil }
+        return RunIndex.run(id, in: content).map(RunRow.init)
     }
 
     /// An event that was too large to be carried by its runs.
@@ -195,6 +213,7 @@ extension Node {
         } catch {
             throw .unreadable("the run files cannot be brought up to date: \(error)")
         }
-        return ReadModel(disk: journal.disk, others: unfinished.map(RunRow.init))
+        return ReadModel(
+            disk: journal.disk, others: unfinished.map(RunRow.init), postponed: postponedReasons.withLock { $0 })
     }
 }

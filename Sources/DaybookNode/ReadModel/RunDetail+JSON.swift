@@ -7,7 +7,7 @@ extension RunDetail {
         json.append(json: #"{"id":"#)
         json.append(jsonString: id.text)
         json.append(json: #","function":"#)
-        json.append(jsonString: queued?.function ?? "")
+        json.append(jsonString: function)
         json.append(json: #","status":"#)
         json.append(jsonString: status.rawValue)
         if let queued { appendCause(queued, to: &json) }
@@ -48,6 +48,10 @@ extension RunDetail {
         if let reason {
             json.append(json: #","reason":"#)
             json.append(jsonString: reason)
+        }
+        if let postponed {
+            json.append(json: #","postponed":"#)
+            json.append(jsonString: postponed)
         }
         if let damage {
             json.append(json: #","damage":"#)

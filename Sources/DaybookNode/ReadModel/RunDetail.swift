@@ -97,6 +97,12 @@ package struct RunDetail: Sendable {
     package var progress: [ReportedProgress] = []
     /// What could not be read.
     package var damage: String?
+    /// Why it stands still although it has something to do: its record cannot be read just now.
+    package var postponed: String?
+    /// What the list of finished runs has of it, where its own file lacks the end.
+    private var listed: RunRow?
+    /// The whole id of its function; empty when it is nowhere to be read.
+    package var function: String { queued?.function ?? listed?.function ?? "" }
     /// Results of steps in journal order, for `retry --from`.
     private var results: [CopiedResult] = []
     /// Where each step begins: how many results there were before its first record.
@@ -148,6 +154,15 @@ package struct RunDetail: Sendable {
         case .runQuarantined(let reason): end(.quarantined, at: time, reason: reason)
         default: break
         }
+    }
+
+    /// Takes the end from the list of finished runs.
+    mutating func take(_ row: RunRow) {
+        listed = row
+        if queued == nil { queuedAt = row.queuedAt }
+        if startedAt == nil { startedAt = row.startedAt }
+        guard row.status.isFinal, let endedAt = row.endedAt else { return }
+        end(row.status, at: endedAt, reason: row.reason)
     }
 
     private mutating func complete(_ outcome: StepOutcome, at time: Timestamp) {

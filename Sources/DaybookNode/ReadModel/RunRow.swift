@@ -32,6 +32,10 @@ package struct RunRow: Sendable, Equatable {
     package var retryAt: Timestamp?
     /// What it waits for; empty for a run that has ended.
     package var open: [RunSummary.Open] = []
+    /// Why it stands still although it has something to do: its record cannot be read just now.
+    package var postponed: String?
+    /// Why it was set aside.
+    package var reason: String?
 
     /// An unfinished run, as the core has it.
     package init(_ summary: RunSummary) {
@@ -63,6 +67,7 @@ package struct RunRow: Sendable, Equatable {
         queuedAt = view?.member("queuedAt")?.integer.map(Timestamp.init(milliseconds:)) ?? id.time
         startedAt = view?.member("startedAt")?.integer.map(Timestamp.init(milliseconds:))
         self.endedAt = endedAt
+        reason = view?.member("reason")?.string
         stepCount = view?.member("steps")?.integer.map { Int($0) } ?? 0
     }
 
@@ -80,6 +85,10 @@ package struct RunRow: Sendable, Equatable {
         json.append(json: #","steps":"#)
         json.append(json: stepCount)
         json.append(member: "retryAt", retryAt)
+        if let postponed {
+            json.append(json: #","postponed":"#)
+            json.append(jsonString: postponed)
+        }
         if !open.isEmpty {
             json.append(json: #","waiting":["#)
             for (index, wait) in open.enumerated() {

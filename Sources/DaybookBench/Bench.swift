@@ -2,7 +2,8 @@ import DaybookSystem
 
 /// Whole-system measurements, each beside what the disk does with the same bytes.
 ///
-/// `daybook-bench [--json FILE] [--directory DIR] [--only ROW] [--binary FILE]`
+/// `daybook-bench [--json FILE] [--directory DIR] [--only ROW] [--binary FILE] [--megabytes N]`: the last is the size of
+/// the directory that the row `verify` makes, 256 unless said otherwise.
 @main
 struct Bench {
     static func main() async throws {
@@ -16,9 +17,12 @@ struct Bench {
         let root = option("--directory") ?? ".build/bench"
         let only = option("--only")
         let binary = option("--binary")
+        let megabytes = option("--megabytes").map { Int($0) ?? 0 } ?? 256
+        guard megabytes > 0 else { fatal("--megabytes wants a whole number from 1 on") }
         guard arguments.isEmpty else {
             fatal(
-                "unknown argument '\(arguments[0])'; known are --json FILE, --directory DIR, --only ROW, --binary FILE")
+                "unknown argument '\(arguments[0])'; known are --json FILE, --directory DIR, --only ROW, --binary FILE, --megabytes N"
+            )
         }
         var report = Report()
         let rows: [(name: String, measure: (String) async throws -> [Figure])] = [
@@ -26,6 +30,7 @@ struct Bench {
             ("concurrent", { try await stepFigures($0, "concurrent", runs: 1_000, steps: 100, goal: .steps(150_000)) }),
             ("inbox", { try await inboxFigures($0) }),
             ("sleeping", { try await sleepFigures($0) }),
+            ("verify", { try verifyFigures($0, bytes: megabytes << 20) }),
         ]
         if let only, !rows.contains(where: { $0.name == only }) {
             fatal("there is no row '\(only)'; the rows are \(rows.map(\.name).joined(separator: ", "))")

@@ -42,6 +42,8 @@ package enum QuarantineReason: Hashable, Sendable, CustomStringConvertible {
     case recordRefused(q: UInt64, message: String)
     /// Its file could not be written, twice.
     case streamFileFailed(path: String, message: String)
+    /// `Repair` found that records are lost which only its file had.
+    case repairFoundLoss(path: String)
 
     package var description: String {
         switch self {
@@ -49,6 +51,7 @@ package enum QuarantineReason: Hashable, Sendable, CustomStringConvertible {
         case .recordKillsStart(let q): "Two starts in a row died while record \(q) was being applied."
         case .recordRefused(let q, let message): "Record \(q) could not be applied: \(message)"
         case .streamFileFailed(let path, let message): "\(path) could not be written: \(message)"
+        case .repairFoundLoss(let path): "Records are lost that only \(path) had, as `daybook repair` found."
         }
     }
 }
@@ -141,19 +144,21 @@ package enum JournalOpenError: Error, Sendable, CustomStringConvertible {
         case .damaged(let damage):
             """
             \(damage.description) Nobody can tell which run it belongs to, so nothing was started and nothing was \
-            changed. `verify` says what else is wrong; then restore a backup.
+            changed. `daybook verify` says what else is wrong; `daybook repair` lets everything else go on without that \
+            record, or restore a backup.
             """
         case .newerVersion(let path, let what):
             "\(path) was written by a newer version of Daybook (\(what)). Install that version; nothing was changed."
         case .gap(let from, let to):
             """
             The log has no records \(from) to \(to), and no snapshot or stream file makes up for them. Nothing was \
-            changed. Restore the missing files of journal/, or a backup.
+            changed. Restore the missing files of journal/, or a backup; else `daybook repair` puts together what the \
+            other files still have.
             """
         case .recordRefused(let q, let stream, let message):
             """
             Record \(q) of \(stream.text) could not be applied: \(message). It belongs to no run, so it cannot be set \
-            aside. Nothing was changed. `verify` says what else is wrong; then restore a backup.
+            aside. Nothing was changed. `daybook verify` says what else is wrong; then restore a backup.
             """
         case .noRoom(let error):
             """

@@ -52,6 +52,7 @@ extension Recovery {
             }
             guard let owner else {
                 try noteDamage(damage, in: link.name, &replay)
+                if isGivenUp(q) { continue }
                 throw .damaged(damage)
             }
             try noteDamage(damage, in: link.name, &replay)
@@ -108,6 +109,7 @@ extension Recovery {
         of q: UInt64, salvage: BatchScanner.Salvage, scanner: BatchScanner, known: [UInt64: ParsedRecord]
     ) -> StreamID? {
         if let found = linesOnDisk?[q] { return found.stream }
+        if let found = repairedOwner(of: q) { return found }
         var claimed: StreamID?
         if let line = salvage.badLines.first(where: { Self.claimedQ(scanner.bytes[$0]) == q }) {
             claimed = Self.claimedStream(scanner.bytes[line])

@@ -59,6 +59,7 @@ struct Recovery {
         defer { marks?.noteRecovery(applying: 0, suspect: 0) }
         try restoreSnapshot(&replay)
         try replayLog(&replay, progress: progress)
+        try setNotedRunsAside(&replay)
         // An earlier process may have died between setting a run aside for its file's sake and putting that on record.
         for run in quarantined.keys.sorted() where !untrusted.contains(run) && tips[.run(run)] != nil {
             let path = StreamID.run(run).path
@@ -225,6 +226,7 @@ struct Recovery {
         _ record: ParsedRecord, _ buffer: [UInt8], _ replay: inout some JournalReplay
     ) throws(JournalOpenError) {
         guard record.q > report.snapshotQ else { return }
+        let tipBefore = tips[record.stream]
         if record.isFinal {
             tips.remove(record.stream)
         } else {
@@ -240,6 +242,12 @@ struct Recovery {
         }
         if record.q == recordToSetAside, case .run(let run) = record.stream {
             quarantine(run, because: .recordKillsStart(q: record.q), &replay)
+            return
+        }
+        if case .run(let run) = record.stream, let hole = Self.hole(before: record, after: tipBefore),
+            !view.kind.elementsEqual("run.quarantined".utf8)
+        {
+            quarantine(run, because: .recordRefused(q: record.q, message: hole), &replay)
             return
         }
         marks?.noteRecovery(applying: record.q, suspect: suspect)

@@ -94,7 +94,10 @@ package enum RunRecordsError: Error, Hashable, Sendable, CustomStringConvertible
         switch self {
         case .unknown(let stream): "There is no \(stream.text) in this data directory."
         case .damaged(let path, let offset):
-            "\(path) is damaged at byte \(offset). `daybook verify` says more; the other runs are not affected."
+            """
+            \(path) is damaged at byte \(offset). `daybook verify` says more, and `daybook repair` puts back what the \
+            log still has; the other runs are not affected.
+            """
         case .file(let error): error.description
         }
     }

@@ -138,7 +138,7 @@ extension Verifier {
                     .index(hour: hour))
                 return
             }
-        } else if file.records < listed.records, file.fileBytes == Int(listed.bytes) {
+        } else if file.hasLost(accordingTo: listed) {
             add(
                 .known, path, file.fileBytes,
                 "its records \(file.records) to \(listed.records - 1) are lost; what was left of them is kept in \(DamageNote.directory)"

@@ -70,8 +70,10 @@ extension Verifier {
         if let previous = position.previousCommit, !link.headerIsDamaged, link.name.firstQ == position.expectedQ,
             previous != link.header.previousChecksum
         {
+            let isKnown = known.isKnown(link.name, 0, nil, coveredBy: snapshotQ)
             add(
-                .damage, path, 0, "it does not go on from the last batch before it", .header(link.name))
+                isKnown ? .known : .damage, path, 0, "it does not go on from the last batch before it",
+                .header(link.name))
         }
         position.previousCommit = link.headerIsDamaged ? nil : link.header.previousChecksum
         if link.name.firstQ > position.expectedQ { position.expectedQ = link.name.firstQ }
@@ -177,9 +179,10 @@ extension Verifier {
                 }
                 return false
             case .irregular:
+                let noted = known.notes[link.name]?.filter { $0.offset >= offset }.compactMap(\.q).max() ?? 0
                 let proven = max(
                     scanner.provenLater(from: scanner.offset), next?.header.proven ?? 0,
-                    next.map { $0.name.firstQ - 1 } ?? 0)
+                    next.map { $0.name.firstQ - 1 } ?? noted)
                 guard proven >= q else {
                     unfinishedBatch = (link.name.path, offset)
                     return false

@@ -29,6 +29,16 @@ struct StreamSummary {
     var firstN: UInt32 = 0
     /// Events and system files: lines lost for good that `Repair` has noted.
     var knownHoles = 0
+    /// Nothing can be told from the number of its records: the last of them are in such a hole.
+    var endsInHole = false
+}
+
+extension StreamSummary {
+    /// Whether `Repair` has cut a finished run's file, and put its new size into the list.
+    func hasLost(accordingTo listed: ListedRun) -> Bool {
+        !hasEnded && tail == .none && mismatch == nil && firstN == 0 && records < listed.records
+            && fileBytes == Int(listed.bytes)
+    }
 }
 
 extension Verifier {
@@ -93,7 +103,10 @@ extension Verifier {
                     result.knownHoles += 1
                     // What follows is chained to a line that nobody has any more.
                     place = skipped.place
-                    guard let next = skipped.next else { break }
+                    guard let next = skipped.next else {
+                        result.endsInHole = true
+                        break
+                    }
                     result.records = next.n
                     result.checksum = next.previousChecksum
                     continue
@@ -186,6 +199,9 @@ extension Verifier {
         if file.knownHoles > 0 {
             add(.known, path, 0, "lines of it are lost; they are noted in \(DamageNote.directory)")
         }
+        if file.endsInHole, file.tail == .none { return }
+        // Lost, and on record in the list: `judgeListed` says so.
+        if let listed, file.hasLost(accordingTo: listed) { return }
         if case .run(let run) = stream, setAside.contains(run) {
             if file.tail != .none || file.firstN > 0 || file.mismatch != nil {
                 add(
@@ -316,7 +332,8 @@ extension Verifier {
                         .damage, file.path, 0,
                         file.q > lastQ
                             ? "record \(file.q) lies beyond the end of the log"
-                            : "record \(file.q) is not in the log", .stream(stream))
+                            : "record \(file.q) is not in the log",
+                        file.q > lastQ ? .beyond(stream) : .stream(stream))
                 }
             } else if let offset = file.tailOffset, file.n >= logN, !wasOvertaken {
                 add(.damage, file.path, offset, "the line that starts here is not right", .stream(stream))

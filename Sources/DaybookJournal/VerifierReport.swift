@@ -32,6 +32,8 @@ enum VerifyFault: Hashable, Sendable {
     case snapshot(UInt64)
     /// The file of a stream is wrong, short or missing.
     case stream(StreamID)
+    /// The file of a stream has records behind the end of the log.
+    case beyond(StreamID)
     /// A file that should not be where it is.
     case stray
     case index(hour: Int)

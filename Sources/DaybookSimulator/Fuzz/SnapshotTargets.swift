@@ -7,11 +7,11 @@ extension FuzzTargets {
     /// The state, on its own and in a snapshot file with right checksums or any.
     static let snapshotTargets: [FuzzTarget] = [
         FuzzTarget("state", tokens: recordTokens, run: checkState),
-        FuzzTarget("snapshot", bytesMax: 8_192, quickInputs: 1_000, tokens: ["{\"snapshot\":1,\"q\":"]) {
+        FuzzTarget("snapshot", bytesMax: 8_192, tokens: ["{\"snapshot\":1,\"q\":"]) {
             try checkSnapshot($0)
         },
         FuzzTarget(
-            "snapshot-sealed", corpus: "snapshot", bytesMax: 8_192, quickInputs: 1_000, tokens: ["{\"snapshot\":1,\"q\":"]
+            "snapshot-sealed", corpus: "snapshot", bytesMax: 8_192, tokens: ["{\"snapshot\":1,\"q\":"]
         ) { try checkSnapshot(Seal.snapshot($0)) },
     ]
 

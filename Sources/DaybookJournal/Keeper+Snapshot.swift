@@ -89,6 +89,8 @@ extension Keeper {
             try DirectoryOpening.writeLockNote(disk, note)
             work.lockNoteOfCopy = nil
         }
+        // A backup that has copied the log already needs a snapshot that is not younger.
+        guard try disk.stat(Self.holdPath) == nil else { return }
         for q in try SnapshotFile.list(disk).dropFirst(2) { try disk.unlink(SnapshotFile.path(q: q)) }
     }
 

@@ -25,8 +25,9 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         self.path = path
     }
 
-    /// The disk, the quota or the table of inodes is full: waiting or deleting can help.
-    package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
+    /// The disk, the quota or the table of inodes is full, or the file may not grow under the limit that this process was
+    /// given: waiting, deleting or another limit can help, and nothing is wrong with what is there.
+    package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT || errno == EFBIG }
     package var isMissing: Bool { errno == ENOENT }
     /// The device could not do it: of this file, perhaps of all.
     package var isDeviceFailure: Bool { errno == EIO }

@@ -163,6 +163,21 @@ struct HotCopyTests {
         }
     }
 
+    @Test func `rule 12: while there is a hold, snapshots stay that a copy of the log can begin with`() throws {
+        let world = World(segmentBytes: 4_096)
+        let journal = try world.open()
+        try world.disk.open("hold", .create).sync()
+        for number in 1...4 {
+            try work(journal, from: 10 * number, batches: 2)
+            try journal.snapshot()
+        }
+        #expect(world.disk.allPaths.count { $0.hasSuffix(".snap") } == 4)
+        try world.disk.unlink("hold")
+        try work(journal, from: 50, batches: 2)
+        try journal.snapshot()
+        #expect(world.disk.allPaths.count { $0.hasSuffix(".snap") } == 2)
+    }
+
     @Test func `damage in a copy is damage, hole or not`() throws {
         let world = World()
         let journal = try world.open()

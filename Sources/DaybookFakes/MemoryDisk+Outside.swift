@@ -21,6 +21,13 @@ extension MemoryDisk {
         }
     }
 
+    /// The names of the files of a directory, without a call being counted or failing.
+    package func fileNames(in directory: String) -> [String] {
+        lock.withLock { _ in
+            find(directory)?.names.filter { !$0.value.isDirectory }.map(\.key).sorted() ?? []
+        }
+    }
+
     private func name(_ node: Node, _ path: String) {
         guard let parent = find(parentPath(path)) else { return }
         let name = Self.name(of: path)

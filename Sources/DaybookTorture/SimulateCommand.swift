@@ -1,5 +1,6 @@
 import ArgumentParser
 import DaybookSimulator
+import DaybookSystem
 import DaybookValues
 import Synchronization
 
@@ -70,6 +71,8 @@ struct ReplayCommand: ParsableCommand {
     var only: String?
     @Flag(help: "First look for the shortest history that breaks a promise.") var shortest = false
 
+    @Option(help: "Leave the data directory, as it is in the end, in this directory.") var disk: String?
+
     func run() throws {
         var simulation = Simulation(seed: seed)
         if let only {
@@ -80,7 +83,14 @@ struct ReplayCommand: ParsableCommand {
             simulation.only = numbers.compactMap { $0 }
         }
         if shortest { simulation = simulation.shortened() }
-        let result = simulation.run { Output.print($0) }
+        let result = simulation.run(wantsDigest: true, wantsFiles: disk != nil) { Output.print($0) }
+        if let disk {
+            let directory = try RealDisk(root: disk)
+            for (path, bytes) in result.files {
+                try directory.makeDirectory(parentPath(path))
+                try directory.replace(path, with: bytes)
+            }
+        }
         Output.print("digest of the disk in the end: \(result.digest)")
         if let only = simulation.only, shortest {
             Output.print("entries: \(only.map(String.init).joined(separator: ","))")

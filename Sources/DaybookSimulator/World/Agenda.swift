@@ -62,7 +62,8 @@ struct Agenda: Sendable {
         coldAfter = [0, 1_000, 10_000][random.below(3)]
         happenings = []
         var number = World.firstEventNumber
-        let count = 30 + random.below(30)
+        // Mostly short: many short histories find more than few long ones in the same time.
+        let count = random.chance(percent: 8) ? 60 : 6 + random.below(18)
         for position in 0..<count {
             happenings.append(Self.happening(position, &number, programs.count, hasDamage, random))
         }

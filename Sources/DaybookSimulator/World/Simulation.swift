@@ -79,8 +79,10 @@ package struct Simulation: Sendable {
         package var counts: SimulationCounts
         /// What was promised and did not hold; empty when all is well.
         package var violations: [String]
-        /// Of everything that is on the disk in the end: the same seed gives the same.
+        /// Of everything that is on the disk in the end: the same seed gives the same. Empty unless asked for.
         package var digest: String
+        /// All files in the end, by path; empty unless asked for.
+        package var files: [String: [UInt8]] = [:]
     }
 
     package let seed: UInt64
@@ -99,8 +101,11 @@ package struct Simulation: Sendable {
     package var length: Int { Agenda(seed: seed).happenings.count }
 
     /// Plays the world.
-    /// - Parameter trace: called with every line of its history.
-    package func run(trace: ((String) -> Void)? = nil) -> Result {
+    /// - Parameters:
+    ///   - trace: called with every line of its history.
+    ///   - wantsDigest: whether the result has the digest of the disk.
+    ///   - wantsFiles: whether it has the files themselves.
+    package func run(wantsDigest: Bool = false, wantsFiles: Bool = false, trace: ((String) -> Void)? = nil) -> Result {
         var agenda = Agenda(seed: seed)
         if let only {
             agenda.happenings = only.filter(agenda.happenings.indices.contains).map { agenda.happenings[$0] }
@@ -115,7 +120,13 @@ package struct Simulation: Sendable {
         }
         if world.isSound, !world.hasEndedEarly { world.finish() }
         for violation in world.ledger.violations { trace?("VIOLATION  \(violation)") }
-        return Result(seed: seed, counts: world.total(), violations: world.ledger.violations, digest: world.digest())
+        var result = Result(
+            seed: seed, counts: world.total(), violations: world.ledger.violations,
+            digest: wantsDigest ? world.digest() : "")
+        if wantsFiles {
+            for path in world.disk.allPaths { result.files[path] = world.disk.snapshotOfFile(path) }
+        }
+        return result
     }
 }
 

@@ -17,8 +17,7 @@ extension World {
             if process.node.core.runCount == 0, !hasUndoneFiles, !process.node.hasWork { break }
             if round == roundsMax {
                 let left = process.node.core.runSummaries.prefix(3).map { "\($0)" }
-                let paths = disk.allPaths.filter(isUndone)
-                ledger.violate("not everything finishes; left are \(left) \(paths)")
+                ledger.violate("not everything finishes; left are \(left) \(undoneFiles)")
                 return
             }
             clock.advance(milliseconds: hop(limit: 400 * 86_400_000))

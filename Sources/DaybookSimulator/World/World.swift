@@ -345,12 +345,9 @@ final class World {
     }
 
     /// Whether a file lies in the inbox that was not taken, or not wholly.
-    var hasUndoneFiles: Bool { disk.allPaths.contains(where: isUndone) }
+    var hasUndoneFiles: Bool { !undoneFiles.isEmpty }
 
-    func isUndone(_ path: String) -> Bool {
-        guard path.hasPrefix("inbox/") else { return false }
-        return path.hasPrefix("inbox/.claimed/") || !path.dropFirst(6).contains("/")
-    }
+    var undoneFiles: [String] { disk.fileNames(in: "inbox") + disk.fileNames(in: "inbox/.claimed") }
 
     func difference(_ core: Core) -> String {
         let (a, b) = (core.runSummaries, ledger.shadow.runSummaries)

@@ -9,7 +9,17 @@ import Synchronization
 extension Node {
     /// Starts the journal's threads and the writer's, which calls `step` until `stop`.
     package func startThreads() {
-        journal.startThreads { [weak self] error in self?.fail("the journal's files could not be written: \(error)") }
+        journal.startThreads(
+            onTrouble: { [weak self] error in
+                if let error {
+                    self?.logger.error(
+                        "the files behind the commit log cannot be worked on for now; nothing is lost, and it is tried again",
+                        metadata: ["error": "\(error)"])
+                } else {
+                    self?.logger.notice("the files behind the commit log can be worked on again")
+                }
+            },
+            onFailure: { [weak self] error in self?.fail("the journal's files could not be written: \(error)") })
         let thread = DedicatedThread(name: "daybook-writer") { [self] in run() }
         writerThread.withLock { $0 = thread }
     }
@@ -39,6 +49,9 @@ extension Node {
                 mailbox.post(.inspect { node in node.closeLoadedRuns() })
                 if drainWake.wait(timeoutNanoseconds: nanoseconds(leaving)) { return }
                 mailbox.post(.inspect { node in node.leaveBodies() })
+                // The writer itself may stand still, when its log cannot be written.
+                if drainWake.wait(timeoutNanoseconds: nanoseconds(leaving)) { return }
+                endDrain()
             }
             drainThread.withLock { $0 = limit }
             if hasFailed { endDrain() }

@@ -143,7 +143,8 @@ extension Verifier {
                 .known, path, file.fileBytes,
                 "its records \(file.records) to \(listed.records - 1) are lost; what was left of them is kept in \(DamageNote.directory)"
             )
-        } else if isCopy || !isOfThisBoot && listed.q > snapshotQ, tip?.hasEnded ?? false {
+        } else if isCopy || listed.q > snapshotQ, tip?.hasEnded ?? false {
+            // A start goes over it once more, from the records after the snapshot on, and was killed while it did.
             waitingFiles += 1
         } else if tip.map({ file.records >= $0.snapshotN }) ?? true {
             add(

@@ -141,8 +141,12 @@ private struct Effects: Sendable {
 
     func note(_ attempt: Attempt) -> Int {
         let value = Int.random(in: 1...1_000_000_000)
-        let line = Array("\(getpid()) \(attempt.idempotencyKey) \(attempt.number) \(value)\n".utf8)
-        _ = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        var line = Array("\(getpid()) \(attempt.idempotencyKey) \(attempt.number) \(value)\n".utf8)
+        // Under a limit on the size of files this file may not grow either: then the body goes no further than here.
+        while !line.isEmpty {
+            let count = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 { line.removeFirst(count) } else { usleep(1_000) }
+        }
         return value
     }
 }

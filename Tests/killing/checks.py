@@ -37,9 +37,14 @@ class Effects:
         with open(self.path, "rb") as file:
             file.seek(self.position)
             content = file.read()
-        end = content.rfind(b"\n") + 1
-        self.position += end
-        for line in content[:end].decode().splitlines():
+        self.position += len(content)
+        if content and not content.endswith(b"\n"):
+            # Killed, or held back by a limit, in the middle of a line; the next process begins a new one.
+            with open(self.path, "ab") as file:
+                file.write(b"\n")
+            self.position += 1
+            content = content[: content.rfind(b"\n") + 1]
+        for line in content.decode().splitlines():
             _, key, attempt, value = line.split(" ")
             yield key, int(attempt), int(value)
 

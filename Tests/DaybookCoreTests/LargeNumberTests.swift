@@ -30,4 +30,20 @@ struct LargeNumberTests {
         state.replaceSubrange(4..<14, with: [0x7F])
         try Core().restore(snapshot: state[...])
     }
+
+    @Test func `a step that is said to have lasted less than nothing is read as it is written again`() throws {
+        let payload = Array(#","step":"a","attempt":1,"us":-5,"out":1"#.utf8)
+        let record = try payload.withUnsafeBufferPointer { payload in
+            try Array("step.completed".utf8).withUnsafeBufferPointer { try Record(kind: $0, payload: payload) }
+        }
+        #expect(record == .stepCompleted(StepOutcome(key: "a", output: Array("1".utf8))))
+    }
+
+    @Test func `a snapshot whose functions are no JSON is refused`() throws {
+        var state = Core().encodedState
+        let name = Array("\"claims\":[]".utf8)
+        let at = try #require(state.indices.first { state[$0...].starts(with: name) })
+        state[at + name.count - 1] = UInt8(ascii: "}")
+        #expect(throws: SnapshotError.self) { try Core().restore(snapshot: state[...]) }
+    }
 }

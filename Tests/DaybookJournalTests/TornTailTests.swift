@@ -85,6 +85,25 @@ struct TornTailTests {
         }
     }
 
+    @Test func `rule 17: what a start has copied into the next segment is not missing before it`() throws {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1])
+        try journal.commit([2])
+        world.disk.crash()
+        // The second batch is copied, and the new segment's header says that all of it is flushed.
+        _ = try world.open()
+        world.disk.crash()
+        let path = world.disk.segments[0]
+        world.disk.damage(path, at: try world.disk.offset(of: "{\"c\":1,", in: path) + 2)
+        let (state, report) = try world.recovered()
+        #expect(state.qs == [1, 2])
+        #expect(state.quarantined == [])
+        #expect(report.damage.map(\.q) == [nil])
+        let found = try Verifier.verify(world.disk).findings.filter { $0.severity == .damage }
+        #expect(found.count == 1, "\(found)")
+    }
+
     @Test func `rule 17: a stream file that has the lost record makes it damage, not a torn end`() throws {
         let world = World()
         let journal = try world.open()

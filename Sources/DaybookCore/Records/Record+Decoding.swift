@@ -149,7 +149,7 @@ private struct PayloadReader {
                 step.output = field.bytes
                 hasOutput = true
             } else if field.isNamed("us") {
-                step.duration = field.integer ?? 0
+                step.duration = max(0, field.integer ?? 0)
             } else if field.isNamed("op") {
                 step.operation = field.string.flatMap(StepOperation.init(rawValue:)) ?? .run
             } else if field.isNamed("from") {
@@ -164,7 +164,7 @@ private struct PayloadReader {
     func stepFailure() throws(RecordError) -> StepFailure {
         StepFailure(
             key: try string("step"), operation: field("op")?.string.flatMap(StepOperation.init(rawValue:)) ?? .run,
-            attempt: try attempt(), error: try bytes("error"), duration: field("us")?.integer ?? 0,
+            attempt: try attempt(), error: try bytes("error"), duration: max(0, field("us")?.integer ?? 0),
             retryAt: field("retryAt")?.timestamp, copiedFrom: field("from")?.ulid)
     }
 

@@ -100,6 +100,10 @@ extension Core {
         systemMonth = hasMonth ? month : nil
         lastNumber = try reader.counter()
         let text = try reader.text()
+        // Some of it is kept as it stands: what is no JSON could not be written down and read again.
+        guard (try? JSONText.check(text)) != nil else {
+            throw SnapshotError("the functions in the snapshot are not JSON")
+        }
         let state = text.withUnsafeBufferPointer { SystemState(JSONFields.Field(value: $0).fields) }
         guard let state else { throw SnapshotError("the functions in the snapshot cannot be read") }
         do throws(RecordError) {

@@ -5,9 +5,12 @@ import DaybookValues
 final class CorpusTree: Sendable {
     let files: [String: [UInt8]]
     fileprivate let folders: [String: [DirectoryEntry]]
+    /// Of the lock file: a start that finds another one takes the directory for a copy.
+    fileprivate let lockStatus: FileStatus
 
-    init(_ files: [String: [UInt8]]) {
+    init(_ files: [String: [UInt8]], lockStatus: FileStatus) {
         self.files = files
+        self.lockStatus = lockStatus
         var folders: [String: Set<DirectoryEntry>] = ["": []]
         for path in files.keys {
             var (child, kind) = (path, DirectoryEntry.Kind.file)
@@ -58,7 +61,8 @@ final class CorpusDisk: Disk {
         } else {
             return nil
         }
-        return FileStatus(kind: kind, bytes: count, modified: .zero, device: 1, inode: 1)
+        return FileStatus(
+            kind: kind, bytes: count, modified: .zero, device: tree.lockStatus.device, inode: tree.lockStatus.inode)
     }
 
     func freeSpace() throws(FileError) -> FreeSpace { FreeSpace(bytes: .max, inodes: .max) }

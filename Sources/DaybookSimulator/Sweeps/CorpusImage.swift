@@ -13,6 +13,7 @@ import DaybookValues
 struct CorpusImage: Sendable {
     /// Every file by its path.
     let files: [String: [UInt8]]
+    let lockStatus: FileStatus
     /// The segments that count, oldest first.
     let segments: [Segment]
     /// Every record of the log, by its number less one.
@@ -76,6 +77,8 @@ struct CorpusImage: Sendable {
         self.memory = memory
         clock = maker.clock
         followedQ = followed
+        guard let lockStatus = try memory.stat("daybook.lock") else { preconditionFailure("the corpus has no lock") }
+        self.lockStatus = lockStatus
         var files: [String: [UInt8]] = [:]
         for path in memory.allPaths { files[path] = try memory.contents(of: path) ?? [] }
         self.files = files
@@ -226,16 +229,18 @@ private struct CorpusMaker {
         machine = try start()
         try mixture(machine, 4, tends: true)
         machine.advance(milliseconds: 60_000)
-        // The last segment is begun, and the follower sees only its first half.
+        // The follower sees the first half of the last segment only.
         var round = 5
-        while logBytes < 3 * CorpusImage.segmentBytes + CorpusImage.segmentBytes / 3 {
+        while logBytes < 3 * CorpusImage.segmentBytes + CorpusImage.segmentBytes / 2 {
             try mixture(machine, round, tends: false)
             round += 1
         }
         try machine.node.journal.follower.catchUp(to: machine.node.journal.flushedQ)
         let followed = machine.node.journal.follower.writtenQ
-        while logBytes < 3 * CorpusImage.segmentBytes + CorpusImage.segmentBytes * 3 / 4 {
-            try mixture(machine, round, tends: false)
+        let segments = self.segments.count
+        while segments == self.segments.count {
+            guard logBytes % CorpusImage.segmentBytes < CorpusImage.segmentBytes * 3 / 4 else { break }
+            try send(machine, "sign-up", #"{"n":\#(round),"text":"late"}"#, id: nil, false)
             round += 1
         }
         return followed
@@ -288,9 +293,11 @@ private struct CorpusMaker {
         return row.id
     }
 
+    private var segments: [String] { memory.allPaths.filter { $0.hasPrefix("journal/0") } }
+
     /// Bytes of segments up to where the newest one is written.
     private var logBytes: Int {
-        let segments = memory.allPaths.filter { $0.hasPrefix("journal/0") }
+        let segments = self.segments
         guard let newest = segments.max(by: { ($0.suffix(12), $0) < ($1.suffix(12), $1) }),
             let bytes = try? memory.contents(of: newest)
         else { return 0 }

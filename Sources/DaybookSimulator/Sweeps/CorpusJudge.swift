@@ -302,9 +302,15 @@ struct CorpusJudge {
             verdict.complaints.append(
                 "the log goes on after record \(report.lastQ), but files of streams have \(image.followedQ)")
         }
-        let isSaid = !report.damage.isEmpty || report.tornBytes > 0
+        let isSaid = !report.damage.isEmpty || report.tornBytes > 0 || !report.warnings.isEmpty
         if torn > 0 {
-            verdict.outcome = report.tornBytes > 0 ? "a torn end is dropped" : "an end that nothing proves is gone"
+            let isSaidToBeCut = report.warnings.contains { $0.contains(path) }
+            switch change {
+            case .cut:
+                verdict.outcome = "the log is said to be cut off; what no other file has is gone"
+                if !isSaidToBeCut { verdict.complaints.append("a start does not say that the log was cut off") }
+            case .flip: verdict.outcome = "a torn end is dropped"
+            }
         } else if !quarantined.isEmpty {
             verdict.outcome = "a run is set aside"
         } else if missing > 0 {

@@ -123,8 +123,9 @@ extension Recovery {
                 ?? corrected(q, salvage: salvage, scanner: scanner) ?? (agrees ? claimed : nil)
         }
         if let claimed {
-            // With no commit line to ask, a stream that exists is believed, and so is one that begins here.
-            if tips[claimed] != nil || known.values.contains(where: { $0.stream == claimed }) { return claimed }
+            // With no commit line to ask, a stream that exists is believed, and so is one that begins here; also where
+            // its other records were dropped with a torn end, since the next start has to come to the same.
+            if tips[claimed] != nil || salvage.records.contains(where: { $0.stream == claimed }) { return claimed }
             if (try? disk.stat(claimed.path)) != nil { return claimed }
         }
         return corrected(q, salvage: salvage, scanner: scanner)

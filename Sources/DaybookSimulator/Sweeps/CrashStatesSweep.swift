@@ -189,6 +189,9 @@ private struct CrashPlay {
         report.count("distinct states")
         var judge = CrashJudge(account: boundary.account, acknowledged: boundary.acknowledged)
         judge.start(disk, clock)
+        if judge.killedAtOneRecord {
+            report.violation("\(boundary.description), \(policy): a run is set aside, although no start died")
+        }
         if report.counts["distinct states", default: 0] % sweep.finishEvery == 0 || only != nil {
             judge.finish(from: boundary.act)
             report.count("played to the end")

@@ -92,7 +92,7 @@ extension Verifier {
         if end < content.count {
             let rest = content[end...]
             let line = rest.firstIndex(of: 10).map { rest[..<$0] }
-            let isWhole = line.map { $0.suffix(2).elementsEqual("\"}".utf8) && !$0.contains(0) } ?? false
+            let isWhole = line.map { !$0.contains(0) } ?? false
             if isWhole {
                 add(.damage, path, end, "the line that starts here is not right", .index(hour: hour))
             } else {

@@ -145,12 +145,9 @@ extension Verifier {
         }
         result.tail = .unfinished
         if let end = BatchScanner.lineEnd(window.base, place, window.count) {
-            // A line with both its ends was whole once, and JSON has no zero bytes: those are sectors that a loss of
-            // power left out.
-            let isWhole =
-                end - place >= 2 && window.base[end - 1] == UInt8(ascii: "}")
-                && window.base[end - 2] == UInt8(ascii: "\"")
-                && memchr(window.base + place, 0, end - place) == nil
+            // A write that was cut short has no end, and JSON has no zero bytes: those are sectors that a loss of power
+            // left out. Whatever else ends with a line feed was whole once.
+            let isWhole = memchr(window.base + place, 0, end - place) == nil
             if isWhole { result.tail = .changed }
             if result.records == 0, let record = StreamFile.first(window.base + place, end - place + 1),
                 record.stream != stream
@@ -396,7 +393,7 @@ struct LineStart {
     /// Nil unless the line, given without its line feed, is a record of this stream and agrees with its checksum.
     @inline(__always)
     mutating func parse(_ line: UnsafePointer<UInt8>, _ count: Int) -> Line? {
-        guard let sum = LineParser.verifiedChecksum(line, count) else { return nil }
+        guard let sum = Self.verifiedChecksum(line, count) else { return nil }
         var cursor = LineCursor(start: line, count: count - lineEndBytes)
         // The time is covered by the checksum; its shape was checked in the log.
         guard cursor.take("{\"q\":"), let q = cursor.number(), cursor.take(",\"t\":\""), cursor.raw(24) != nil,
@@ -408,6 +405,23 @@ struct LineStart {
         return Line(
             q: q, n: UInt32(n), previousChecksum: previous, checksum: sum,
             isFinal: Self.isFinal(line, count - lineEndBytes))
+    }
+
+    /// As `LineParser` does it, in few instructions: the checksum is written out and compared as text.
+    @inline(__always)
+    private static func verifiedChecksum(_ line: UnsafePointer<UInt8>, _ count: Int) -> UInt32? {
+        guard count > lineEndBytes else { return nil }
+        let end = UnsafeRawPointer(line + (count - lineEndBytes))
+        // `,"crc":"` and `"}`
+        guard end.loadUnaligned(as: UInt64.self).bigEndian == 0x2C22_6372_6322_3A22,
+            end.loadUnaligned(fromByteOffset: 16, as: UInt16.self).bigEndian == 0x227D
+        else { return nil }
+        let sum = checksum(line, count - lineEndBytes)
+        var text: UInt64 = 0
+        withUnsafeMutableBytes(of: &text) { bytes in
+            if let base = bytes.baseAddress { writeHex(sum, to: base.assumingMemoryBound(to: UInt8.self)) }
+        }
+        return text == end.loadUnaligned(fromByteOffset: 8, as: UInt64.self) ? sum : nil
     }
 
     /// Whether `,"end":N` stands at the end.

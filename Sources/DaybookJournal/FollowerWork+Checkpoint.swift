@@ -38,7 +38,10 @@ extension FollowerWork {
         do throws(FileError) {
             if try !makeWhole(disk, stream, segments, replacing: true) { setAside(stream, Self.lossText) }
         } catch {
-            guard error.isDeviceFailure, error.operation != .syncDirectory else { throw error }
+            // Only a run that is under way can be set aside for it. Of all others the log is the only copy that lasts: it
+            // stays, and the process ends.
+            guard error.isDeviceFailure, error.operation != .syncDirectory, case .run = stream, files[stream] != nil
+            else { throw error }
             setAside(stream, error.description)
         }
         unflushable.remove(stream)

@@ -64,7 +64,9 @@ extension FollowerWork {
                 content = found
             }
         } catch {
-            guard error.isDeviceFailure else { throw error }
+            // Of a run that costs the run at most. A file that many share is not made anew without what it may still
+            // have: that is waited out.
+            guard error.isDeviceFailure, !stream.isShared else { throw error }
         }
         let limit = state?.n ?? .max
         var lines = logged.filter { $0.key < limit }

@@ -288,4 +288,48 @@ struct RemovedFilesTests {
             return "\(error)".contains("Restore the missing files")
         }
     }
+
+    @Test func `a shared file that cannot be read for a while is not made again without what it has`() throws {
+        var world = World()
+        world.options.graceMilliseconds = 0
+        let journal = try world.open()
+        let day = StreamID.events(day: noon.day)
+        for _ in 0..<300 {
+            journal.record(day)
+            try journal.log.commit()
+        }
+        // Two snapshots, and the log begins only behind the first events.
+        try journal.snapshot()
+        journal.record(day)
+        try journal.log.commit()
+        try journal.snapshot()
+        let whole = try #require(try world.disk.contents(of: day.path))
+        journal.record(day)
+        try journal.log.commit()
+        world.disk.fail(.stat, errno: 5, path: day.path, times: 20)
+        #expect(throws: FileError.self) { try journal.followAll() }
+        world.disk.clearFailures()
+        try journal.followAll()
+        let now = try #require(try world.disk.contents(of: day.path))
+        #expect(now.starts(with: whole) && now.count > whole.count)
+    }
+
+    @Test func `a finished run's file that cannot be made durable ends the process, and the log keeps the run`() throws
+    {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1])
+        journal.record(.run(run(1)), kind: "run.completed", final: true)
+        try journal.log.commit()
+        try journal.followAll()
+        world.disk.fail(.sync, errno: 5, path: run(1).text, times: 20)
+        let failure = #expect(throws: FileError.self) { try journal.follower.checkpoint() }
+        #expect(failure?.isFinal == true)
+        #expect(journal.follower.checkpointQ == 0)
+        world.disk.clearFailures()
+        world.disk.powerLossOfAllUnflushed()
+        let next = try world.open()
+        try next.followAll()
+        #expect(try next.runRecords(run(1)).entries.count == 2)
+    }
 }

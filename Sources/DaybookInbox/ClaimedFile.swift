@@ -23,6 +23,8 @@ final class ClaimedFile {
     /// When to read it again, if it was postponed.
     var retryAt: UInt64 = 0
     var isReported = false
+    /// How often the device could not read it.
+    var readFailures = 0
 
     init(name: String, progress: ClaimProgress? = nil) {
         self.name = name

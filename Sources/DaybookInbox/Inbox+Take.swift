@@ -138,6 +138,9 @@ extension Inbox {
             vanish(file)
         } else if error.isTemporary {
             postpone(file, for: options.retryNanoseconds, error.description)
+        } else if error.isDeviceFailure, file.readFailures < options.readFailuresMax {
+            file.readFailures += 1
+            postpone(file, for: options.retryNanoseconds, error.description)
         } else {
             reject(
                 file, "it cannot be read: \(error.description)",

@@ -19,6 +19,8 @@ package struct InboxOptions: Sendable {
     package var graceNanoseconds: UInt64 = 10_000_000_000
     /// Time until something that failed or was refused is tried again: 1 s.
     package var retryNanoseconds: UInt64 = 1_000_000_000
+    /// How often a file that the device cannot read is tried again before it is refused: 10.
+    package var readFailuresMax = 10
     /// How long finished files wait for others, to share the flush of their removal: 20 ms.
     package var finishNanoseconds: UInt64 = 20_000_000
     /// Files that are claimed, finished or deleted in one round: 1,000.

@@ -148,6 +148,26 @@ struct BadFileTests {
     }
 
     @Test
+    func `a file that the device cannot read once or twice is taken all the same`() {
+        let world = InboxWorld()
+        world.disk.fail(.read, errno: 5, path: ".claimed", times: 2)
+        world.drop("a.json", event(1))
+        world.settle()
+        #expect(world.accepted == [1])
+        #expect(world.paths(in: "inbox").isEmpty)
+    }
+
+    @Test
+    func `a file that the device can never read is refused, and kept`() {
+        let world = InboxWorld()
+        world.disk.fail(.read, errno: 5, path: ".claimed", times: 1_000)
+        world.drop("a.json", event(1))
+        world.settle()
+        #expect(world.text("inbox/rejected/a.json.reason.txt")?.contains("it cannot be read") == true)
+        #expect(world.accepted == [])
+    }
+
+    @Test
     func `a file that may not be read is refused with what to do`() {
         let world = InboxWorld()
         world.disk.fail(.open, errno: 13, path: ".claimed")

@@ -5,6 +5,12 @@ SHELL := /bin/bash
 SWIFT ?= swift
 PREFIX ?= /usr/local
 ROUNDS ?= 200
+SEEDS ?= 10000
+INPUTS ?= 20000
+COPIES ?= 20
+# Worlds come and go by the thousand; giving their memory back to the kernel each time would cost a quarter of the time.
+TORTURE := MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TOP_PAD_=67108864 \
+	.build/release/daybook-torture
 PYTHON := .build/venv/bin/python
 MAIL := examples/Mail
 
@@ -27,16 +33,43 @@ demo: system ## build the mail jobs, run them, kill them, watch them carry on
 	scripts/demo $(MAIL)/.build/debug/mail-jobs
 
 .PHONY: test
-test: system $(PYTHON) ## all tests, from a fresh clone
+test: system $(PYTHON) torture-build ## all tests, from a fresh clone
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 	DAYBOOK_PYTHON=$(abspath $(PYTHON)) $(SWIFT) test --package-path $(MAIL)
-	Tests/kill.py --binary .build/debug/KillTarget --rounds 20
+	$(TORTURE) simulate --seeds 1000
+	$(TORTURE) sweep crash-states store-operations recovery-crashes
+	$(TORTURE) sweep failing-calls corpus --stride 17
+	Tests/kill.py --binary .build/debug/KillTarget --rounds 200
+	Tests/hotcopy.py --binary .build/debug/KillTarget --copies 4
+
+.PHONY: torture-build
+torture-build: system
+	$(SWIFT) build -c release --product daybook-torture -Xswiftc -static-stdlib
+
+.PHONY: torture
+torture: torture-build ## SEEDS worlds, all sweeps, INPUTS mutated inputs, ROUNDS kills, COPIES hot copies
+	$(TORTURE) simulate --seeds $(SEEDS)
+	$(TORTURE) sweep
+	$(TORTURE) fuzz --inputs $(INPUTS)
+	$(SWIFT) build --product KillTarget
+	Tests/kill.py --binary .build/debug/KillTarget --rounds $(ROUNDS)
+	Tests/hotcopy.py --binary .build/debug/KillTarget --copies $(COPIES)
+
+.PHONY: broken
+broken: system ## put five bugs in on purpose, and see how many worlds it takes to find each
+	$(SWIFT) build --product daybook-torture
+	.build/debug/daybook-torture broken
 
 .PHONY: kill
 kill: system ## kill a server ROUNDS times under load and check what it promised
 	$(SWIFT) build --product KillTarget
 	Tests/kill.py --binary .build/debug/KillTarget --rounds $(ROUNDS)
+
+.PHONY: hotcopy
+hotcopy: system ## copy the directory of a server under load COPIES times, and open every copy
+	$(SWIFT) build --product KillTarget
+	Tests/hotcopy.py --binary .build/debug/KillTarget --copies $(COPIES)
 
 .PHONY: check
 check: ## format and lint

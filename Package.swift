@@ -20,6 +20,7 @@ let package = Package(
         .library(name: "DaybookCommands", targets: ["DaybookCommands"]),
         .library(name: "DaybookTesting", targets: ["DaybookTesting"]),
         .executable(name: "daybook", targets: ["DaybookCLI"]),
+        .executable(name: "daybook-torture", targets: ["DaybookTorture"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -108,6 +109,10 @@ let package = Package(
                 "DaybookSimulator", "DaybookSystem", "DaybookValues",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: settings),
+        // What scripts/fuzz builds with libFuzzer.
+        .executableTarget(
+            name: "DaybookFuzz", dependencies: ["DaybookSimulator", "DaybookSystem", "DaybookValues"],
             swiftSettings: settings),
         .executableTarget(
             name: "KillTarget", dependencies: ["Daybook", "DaybookCommands"], path: "Tests/KillTarget",

@@ -167,15 +167,20 @@ struct LockNote {
     var holder = "another process holds the lock"
 
     init(_ bytes: [UInt8]?) {
-        let text = String(decoding: bytes ?? [], as: UTF8.self)
+        let view = JSONView(bytes ?? [])
+        /// The text of a member of the one flat object that we write ourselves; empty when it is not there.
+        func field(_ name: String) -> String {
+            guard let value = view?.member(name) else { return "" }
+            return value.string ?? String(decoding: value.slice, as: UTF8.self)
+        }
         // One that nobody reaches by opening a directory is damage, and would leave no epochs for us.
-        epoch = UInt32(Self.field("epoch", of: text)).flatMap { $0 > SegmentName.epochMax / 2 ? nil : $0 } ?? 0
-        device = UInt64(Self.field("device", of: text))
-        inode = UInt64(Self.field("inode", of: text))
-        let pid = Self.field("pid", of: text)
+        epoch = UInt32(field("epoch")).flatMap { $0 > SegmentName.epochMax / 2 ? nil : $0 } ?? 0
+        device = UInt64(field("device"))
+        inode = UInt64(field("inode"))
+        let pid = field("pid")
         if !pid.isEmpty {
             holder =
-                "process \(pid) on \(Self.field("host", of: text)), started \(Self.field("started", of: text))"
+                "process \(pid) on \(field("host")), started \(field("started"))"
         }
     }
 
@@ -192,12 +197,5 @@ struct LockNote {
 
             """
         return Array(line.utf8)
-    }
-
-    /// The text of a field of the one flat object that we write ourselves; empty when it is not there.
-    private static func field(_ name: String, of text: String) -> String {
-        let parts = text.split(separator: "\"" + name + "\":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2 else { return "" }
-        return String(parts[1].drop { $0 == "\"" }.prefix { $0 != "\"" && $0 != "," && $0 != "}" })
     }
 }

@@ -10,6 +10,6 @@ struct Torture: ParsableCommand {
             says what each of them proves.
             """,
         subcommands: [
-            SimulateCommand.self, ReplayCommand.self, BrokenCommand.self,
+            SimulateCommand.self, ReplayCommand.self, SweepCommand.self, FuzzCommand.self, BrokenCommand.self,
         ])
 }

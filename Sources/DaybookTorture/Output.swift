@@ -50,6 +50,7 @@ final class ProgressLine: Sendable {
     private let lastShown = Mutex<UInt64>(0)
     private let isShown = isatty(2) == 1
 
+    /// - Parameter total: 0 when it is not known.
     init(_ what: String, of total: Int) {
         self.what = what
         self.total = total
@@ -68,9 +69,9 @@ final class ProgressLine: Sendable {
         guard isDue else { return }
         let rate = Double(done) / max(seconds, 0.001)
         let left = rate > 0 ? Int(Double(total - done) / rate) : 0
-        Output.write(
-            "\r\u{1B}[K\(what): \(Output.number(done)) of \(Output.number(total)), \(Output.number(Int(rate)))/s, \(left) s left"
-        )
+        let of = total > 0 ? " of \(Output.number(total))" : ""
+        let rest = total > 0 ? ", \(left) s left" : ""
+        Output.write("\r\u{1B}[K\(what): \(Output.number(done))\(of), \(Output.number(Int(rate)))/s\(rest)")
     }
 
     func end() {

@@ -37,11 +37,6 @@ enum SimulationText {
     }
 
     static func json(_ counts: SimulationCounts, _ broken: [Simulation.Result], seconds: Double) -> String {
-        func quoted(_ text: String) -> String {
-            var bytes: [UInt8] = []
-            bytes.append(jsonString: text)
-            return String(decoding: bytes, as: UTF8.self)
-        }
         let numbers = [
             ("seeds", counts.seeds), ("seconds", Int(seconds)), ("happenings", counts.happenings),
             ("crashes", counts.crashes), ("starts", counts.starts), ("cleanStops", counts.cleanStops),
@@ -57,4 +52,11 @@ enum SimulationText {
         return "{" + numbers.joined(separator: ",") + ",\"faults\":{" + faults.joined(separator: ",")
             + "},\"violations\":[" + violations.joined(separator: ",") + "]}"
     }
+}
+
+/// As a JSON string.
+func quoted(_ text: String) -> String {
+    var bytes: [UInt8] = []
+    bytes.append(jsonString: text)
+    return String(decoding: bytes, as: UTF8.self)
 }

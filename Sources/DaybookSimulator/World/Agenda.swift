@@ -63,7 +63,7 @@ struct Agenda: Sendable {
         happenings = []
         var number = World.firstEventNumber
         // Mostly short: many short histories find more than few long ones in the same time.
-        let count = random.chance(percent: 8) ? 60 : 6 + random.below(18)
+        let count = random.chance(percent: 5) ? 50 : 4 + random.below(12)
         for position in 0..<count {
             happenings.append(Self.happening(position, &number, programs.count, hasDamage, random))
         }
@@ -93,7 +93,7 @@ struct Agenda: Sendable {
                 file: random.below(1_000), place: random.below(1 << 20), bit: random.below(8))
         }
         switch random.below(100) {
-        case 0..<32: return .send(events(1 + random.below(6), &number, functions, random))
+        case 0..<32: return .send(events(1 + random.below(4), &number, functions, random))
         case 32..<40:
             let kind: FileKind =
                 [.object, .array, .lines, .lines, .linesWithBadOne, .torn, .notJSON, .empty][random.below(8)]

@@ -1,4 +1,5 @@
-/// Everything that goes wrong in the simulated world. Each is counted when it really happened.
+/// Everything that goes wrong in the simulated world. Each is counted when it happened; a kill within a write and calls that
+/// are interrupted or cut short are counted when they are planned, and `diskFull` counts calls that found no room too.
 package enum FaultKind: String, CaseIterable, Sendable {
     case processKilled
     case killedWithinWrite

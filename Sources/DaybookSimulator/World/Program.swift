@@ -134,7 +134,7 @@ extension Program {
             case 13..<16: .failsBefore(attempt: 2 + random.below(3))
             case 16: .asksForLater(attempt: 2, milliseconds: [1, 5_000, 4_000_000][random.below(3)])
             case 17: .givesUp
-            default: random.chance(percent: 30) ? .killsBefore(attempt: 2 + random.below(2)) : .succeeds
+            default: random.chance(percent: 15) ? .killsBefore(attempt: 2 + random.below(2)) : .succeeds
             }
         return StepPlan(
             id: id, body: body, padding: random.chance(percent: 4) ? 3_000 : random.below(40),

@@ -139,7 +139,7 @@ final class World {
             )
             return
         }
-        counts.statesCompared += 1
+        if damage.isEmpty { counts.statesCompared += 1 }
         checkAfterDamage(machine.node)
         witness.processBegins()
         if damage.isEmpty { machine.node.installTap { [ledger] batch in ledger.take(batch) } }
@@ -340,7 +340,8 @@ final class World {
         // An empty inbox is looked at every second, which is nothing to stop for.
         let inbox = hasUndoneFiles ? process.inbox.nanosecondsToNextDeadline : nil
         let waits = [process.node.nanosecondsToNextDeadline, inbox].compactMap { $0 }
-        let next = Int64(clamping: (waits.min() ?? .max) / 1_000_000)
+        // With nothing due, what is tried again now and then still is.
+        let next = Int64(clamping: (waits.min() ?? 60_000_000_000) / 1_000_000)
         return max(1, min(limit, next + 1))
     }
 

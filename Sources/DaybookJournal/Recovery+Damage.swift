@@ -33,6 +33,11 @@ extension Recovery {
         }
         for q in firstQ...lastQ {
             if let record = known[q] {
+                // Behind a damaged line feed it is no line of its own, and whoever reads by lines will not see it.
+                let start = record.line.lowerBound
+                if q > report.snapshotQ, start > 0, scanner.bytes[start - 1] != UInt8(ascii: "\n") {
+                    try keep(Array(scanner.bytes[record.line]), of: q)
+                }
                 try apply(record, scanner.bytes, &replay)
                 continue
             }

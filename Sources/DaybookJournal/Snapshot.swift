@@ -42,6 +42,16 @@ enum SnapshotFile {
         return line
     }
 
+    /// Any number of slices, the streams, the runs set aside, the end: no other order of chunks is right. Their checksums
+    /// are over the content only, so this is what shows a kind that was changed.
+    static func kind(_ kind: UInt32, mayFollow last: UInt32) -> Bool {
+        switch kind {
+        case slice, streams: last == slice
+        case quarantined: last == streams
+        default: last == quarantined
+        }
+    }
+
     static func chunkHead(_ kind: UInt32, _ content: [UInt8]) -> [UInt8] {
         var head: [UInt8] = []
         head.append(littleEndian: kind)
@@ -120,6 +130,7 @@ package struct SnapshotReader {
         var streams: [(StreamID, StreamFileState)] = []
         var quarantined: [QuarantinedRun] = []
         var chunks: UInt64 = 0
+        var lastKind = SnapshotFile.slice
         func number<Value: FixedWidthInteger>(_ at: Int, _: Value.Type) -> Value {
             bytes.withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: at, as: Value.self)) }
         }
@@ -131,6 +142,10 @@ package struct SnapshotReader {
             guard bytes.count - start >= length,
                 number(offset + 8, UInt32.self) == checksum(bytes[start..<start + length])
             else { throw SnapshotError("its chunk at byte \(offset) is damaged") }
+            guard SnapshotFile.kind(kind, mayFollow: lastKind) else {
+                throw SnapshotError("its chunk at byte \(offset) is of kind \(kind), which does not come there")
+            }
+            lastKind = kind
             offset = start + length
             switch kind {
             case SnapshotFile.slice: slices.append(start..<offset)

@@ -34,6 +34,7 @@ struct SnapshotCheck {
         }
         var offset = header.count
         var chunks: UInt64 = 0
+        var lastKind = SnapshotFile.slice
         while true {
             let head = try file.read(at: offset, count: SnapshotFile.chunkHeadBytes)
             guard head.count == SnapshotFile.chunkHeadBytes else { return "it is cut short" }
@@ -53,6 +54,10 @@ struct SnapshotCheck {
                 done += piece.count
             }
             guard done == length, found == sum else { return "its chunk at byte \(offset) is damaged" }
+            guard SnapshotFile.kind(kind, mayFollow: lastKind) else {
+                return "its chunk at byte \(offset) is of kind \(kind), which does not come there"
+            }
+            lastKind = kind
             offset += head.count + length
             switch kind {
             case SnapshotFile.slice: break

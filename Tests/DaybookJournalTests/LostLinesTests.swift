@@ -86,6 +86,25 @@ struct LostLinesTests {
         #expect(report.damage.map(\.q) == [2])
     }
 
+    @Test func `rule 17: a record behind a damaged line feed gets to its stream's file`() throws {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1, 2], count: 2)
+        try journal.commit([3])
+        world.disk.crash()
+        let path = world.disk.segments[0]
+        world.disk.damage(path, at: try world.disk.offset(of: "{\"q\":3,", in: path) - 1)
+        for _ in 0..<2 {
+            var state = RecordedState()
+            let again = try world.open(&state)
+            #expect(state.quarantined == [run(1)])
+            #expect(state.qs == [1, 3, 4, 5])
+            try again.followAll()
+            #expect(try again.runRecords(run(2)).entries.map(\.q) == [3, 4])
+            world.disk.crash()
+        }
+    }
+
     @Test func `rule 17: a flipped bit in the id of a run that is new costs that run and invents no other`() throws {
         let world = World()
         let journal = try world.open()

@@ -101,6 +101,26 @@ struct SnapshotTests {
         #expect(try world.recovered().state.qs == [1, 2, 3])
     }
 
+    @Test func `rule 15: whichever bit of a snapshot is flipped, it gives what was saved or is refused`() throws {
+        let world = World()
+        let journal = try world.open()
+        try journal.commit([1, 2])
+        try journal.snapshot("state")
+        let path = "snapshot/00000000000000000002.snap"
+        world.disk.crash()
+        for offset in 0..<(world.disk.fileBytes(path) ?? 0) {
+            for bit in 0..<8 {
+                let disk = world.disk.fork()
+                disk.damage(path, at: offset, flipping: 1 << UInt8(bit))
+                var state = RecordedState()
+                let report = try Journal.read(disk: disk, replay: &state)
+                #expect(report.snapshotsRefused.map(\.path) == [path], "byte \(offset), bit \(bit)")
+                #expect(state.qs == [1, 2], "byte \(offset), bit \(bit)")
+                #expect(try !Verifier.verify(disk).isSound, "byte \(offset), bit \(bit)")
+            }
+        }
+    }
+
     @Test func `a snapshot that does not fit on the disk is given up`() throws {
         let world = World()
         let journal = try world.open()

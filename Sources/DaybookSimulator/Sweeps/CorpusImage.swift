@@ -166,7 +166,7 @@ extension String {
 }
 
 /// Plays a server's life until its log has the size that is wanted.
-private struct CorpusMaker {
+struct CorpusMaker {
     let clock = ManualClock()
     let memory: MemoryDisk
     private let random = SeededRandom(seed: 64)
@@ -247,15 +247,21 @@ private struct CorpusMaker {
     }
 
     private func start() throws -> ManualNode {
+        let machine = try Self.open(memory, clock, random)
+        _ = machine.settle()
+        return machine
+    }
+
+    static func open(
+        _ disk: MemoryDisk, _ clock: ManualClock, _ random: SeededRandom = SeededRandom(seed: 65)
+    ) throws -> ManualNode {
         var configuration = ManualNode.configuration()
         configuration.journal.segmentBytes = CorpusImage.segmentBytes
         configuration.journal.snapshotLogBytes = 12 << 10
         // Nothing goes, so that the log is whole and can be replayed from its beginning.
         configuration.journal.graceMilliseconds = .max
-        let machine = try ManualNode(
-            ManualNode.Surroundings(disk: memory, clock: clock, random: random), configuration)
-        try machine.launch(try AppFunctions(app: "corpus", functions: Self.functions, now: clock.now))
-        _ = machine.settle()
+        let machine = try ManualNode(ManualNode.Surroundings(disk: disk, clock: clock, random: random), configuration)
+        try machine.launch(try AppFunctions(app: "corpus", functions: functions, now: clock.now))
         return machine
     }
 

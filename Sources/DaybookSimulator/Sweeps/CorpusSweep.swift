@@ -27,7 +27,7 @@ package struct CorpusSweep: Sendable {
     package let target: Target
     package let situation: Situation
     let image: CorpusImage
-    private let contents: CorpusContents
+    let contents: CorpusContents
     private let tree: CorpusTree
     /// The files that are damaged, with the number of the first case of each.
     private let files: [(path: String, firstCase: Int, bytes: Int)]
@@ -50,13 +50,7 @@ package struct CorpusSweep: Sendable {
         self.target = target
         self.situation = situation
         tree = CorpusTree(
-            image.files.filter { path, _ in
-                switch situation {
-                case .everything: true
-                case .noSnapshots: !path.hasPrefix("snapshot/")
-                case .logAlone: path.hasPrefix("journal/") || path == "daybook.lock"
-                }
-            }, lockStatus: image.lockStatus)
+            image.files.filter { path, _ in Self.isThere(path, situation) }, lockStatus: image.lockStatus)
         var files: [(path: String, firstCase: Int, bytes: Int)] = []
         var count = 0
         for path in tree.files.keys.sorted() where path.hasPrefix("journal/0") == (target == .log) {
@@ -148,7 +142,7 @@ package struct CorpusSweep: Sendable {
         return report
     }
 
-    private func change(_ number: Int) -> (String, CorpusChange) {
+    func change(_ number: Int) -> (String, CorpusChange) {
         let file = files.last { $0.firstCase <= number } ?? files[0]
         let (offset, kind) = (number - file.firstCase).quotientAndRemainder(dividingBy: 9)
         return (file.path, kind == 0 ? .cut(at: offset) : .flip(at: offset, bit: kind - 1))
@@ -157,6 +151,18 @@ package struct CorpusSweep: Sendable {
     private func disk(_ path: String, _ change: CorpusChange) -> CorpusDisk {
         CorpusDisk(tree, changing: path, to: change.applied(to: tree.files[path] ?? []))
     }
+
+    private static func isThere(_ path: String, _ situation: Situation) -> Bool {
+        switch situation {
+        case .everything: true
+        case .noSnapshots: !path.hasPrefix("snapshot/")
+        case .logAlone: path.hasPrefix("journal/") || path == "daybook.lock"
+        }
+    }
+
+    func isThere(_ path: String) -> Bool { Self.isThere(path, situation) }
+
+    var judge: CorpusJudge { CorpusJudge(image: image, hasStreamFiles: situation != .logAlone) }
 
     // MARK: - One case
 
@@ -169,7 +175,6 @@ package struct CorpusSweep: Sendable {
         } catch {
             result = .failure(error)
         }
-        let judge = CorpusJudge(image: image, hasStreamFiles: situation != .logAlone)
         let verdict = judge.judge(path, change, result, replay)
         report.count("\(judge.place(path, change).rawValue): \(verdict.outcome)")
         for complaint in verdict.complaints {
@@ -178,7 +183,6 @@ package struct CorpusSweep: Sendable {
     }
 
     private func verify(_ path: String, _ change: CorpusChange, _ report: inout SweepReport) {
-        let judge = CorpusJudge(image: image, hasStreamFiles: situation != .logAlone)
         let place = judge.place(path, change)
         let what = place == .elsewhere ? Self.kind(of: path) : place.rawValue
         do throws(JournalOpenError) {

@@ -11,6 +11,7 @@ package import DaybookSystem
 /// - A start without failures goes on to the end of the scenario: every run ends once and as it would have, every event
 ///   that was acknowledged is on record, no step runs again whose result was on disk.
 /// - No run is set aside, nothing counts as damaged, the files of streams have what the log had, `Verifier` is content.
+///   Only where the device goes on answering `EIO` may the run go whose file it is.
 package struct FailingCallSweep: Sendable {
     package static let name = "failing calls"
 
@@ -35,10 +36,10 @@ package struct FailingCallSweep: Sendable {
         }
     }
 
-    private static let eio: Int32 = 5
+    static let eio: Int32 = 5
     private static let emfile: Int32 = 24
     private static let enospc: Int32 = 28
-    private static let erofs: Int32 = 30
+    static let erofs: Int32 = 30
     private static let edquot: Int32 = 122
 
     /// What a system may answer. `EINTR` is dealt with below these calls and never comes up to them.

@@ -114,7 +114,8 @@ struct BatchScanner {
         var commit: ParsedCommit?
     }
 
-    /// The highest `proven` of any valid commit line from `start` on; 0 when there is none.
+    /// The highest `proven` of any valid commit line from `start` on, where the next record is due; 0 when there is none.
+    /// Not more than the bytes before that line can hold: nothing that counts may be larger than that.
     func provenLater(from start: Int) -> UInt64 {
         bytes.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return 0 }
@@ -125,7 +126,10 @@ struct BatchScanner {
                 if lineEnd > position {
                     let line = position..<lineEnd
                     let commit = LineParser.commit(base, line) ?? commitWithin(base, line)
-                    if let commit { proven = max(proven, commit.proven) }
+                    if let commit {
+                        let most = expectedQ + UInt64((position - start) / shortestRecordBytes)
+                        proven = max(proven, min(commit.proven, most))
+                    }
                 }
                 position = lineEnd + 1
             }

@@ -67,6 +67,9 @@ package let journalFormatVersion = 1
 /// The shortest record there can be is longer than this; the fixed end of every line is `,"crc":"xxxxxxxx"}`.
 let lineEndBytes = 18
 
+/// No record's line is shorter, with its line feed.
+let shortestRecordBytes = 100
+
 /// Reads lines of the log. A parser keeps the last date it saw, so use one for a whole replay.
 struct LineParser {
     private var lastDate: (UInt64, UInt16) = (0, 0)

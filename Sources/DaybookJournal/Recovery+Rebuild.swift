@@ -62,8 +62,13 @@ extension Recovery {
             }
             if let record = StreamFile.records(line).records.first { try apply(record, line, &replay) }
         }
-        // `apply` follows the streams record by record; what counts is where each file stood when its records ended.
+        // `apply` follows the streams record by record; what counts is where each file stood when its records ended. A run
+        // whose end could not be applied has not ended.
+        let tipsAfter = tips
         tips = tipsBefore
+        for (run, _) in report.quarantined where tips[.run(run)] == nil {
+            if let tip = tipsAfter[.run(run)] { tips.set(.run(run), tip) }
+        }
         for (run, q) in lossy {
             quarantine(
                 run, because: .recordRefused(q: q, message: "records after it in the run's file are damaged"), &replay)

@@ -227,32 +227,31 @@ struct Recovery {
     ) throws(JournalOpenError) {
         guard record.q > report.snapshotQ else { return }
         let tipBefore = tips[record.stream]
-        if record.isFinal {
-            tips.remove(record.stream)
-        } else {
-            tips.set(record.stream, StreamTip(n: record.n &+ 1, checksum: record.checksum))
-        }
         report.recordsReplayed += 1
         report.newestTime = record.time
         let view = record.view(of: buffer)
+        let isQuarantine = view.kind.elementsEqual("run.quarantined".utf8)
+        // A run whose last record is not applied has not ended: that it is set aside is still to be put on record.
+        tips.set(record.stream, StreamTip(n: record.n &+ 1, checksum: record.checksum))
+        var hasEnded = record.isFinal && isQuarantine
+        defer { if hasEnded { tips.remove(record.stream) } }
         if !untrusted.isEmpty, case .run(let run) = record.stream, untrusted.contains(run) {
             // The state still learns that an earlier start has put the quarantine on record.
-            guard view.kind.elementsEqual("run.quarantined".utf8) else { return }
+            guard isQuarantine else { return }
             report.quarantined.removeAll { $0.run == run }
         }
         if record.q == recordToSetAside, case .run(let run) = record.stream {
             quarantine(run, because: .recordKillsStart(q: record.q), &replay)
             return
         }
-        if case .run(let run) = record.stream, let hole = Self.hole(before: record, after: tipBefore),
-            !view.kind.elementsEqual("run.quarantined".utf8)
-        {
+        if case .run(let run) = record.stream, let hole = Self.hole(before: record, after: tipBefore), !isQuarantine {
             quarantine(run, because: .recordRefused(q: record.q, message: hole), &replay)
             return
         }
         marks?.noteRecovery(applying: record.q, suspect: suspect)
         do {
             try replay.apply(view)
+            hasEnded = record.isFinal
         } catch let unknown as UnknownRecordKind {
             throw .newerVersion(path: "Record \(record.q)", what: "record kind \(unknown.kind)")
         } catch {

@@ -149,7 +149,7 @@ extension Repair {
             let proven = max(
                 scanner.provenLater(from: scanner.offset), next.map { $0.name.firstQ - 1 } ?? provenByFiles)
             let salvage = scanner.salvage()
-            let lastQ = salvage.commit?.lastQ ?? proven
+            let lastQ = min(salvage.commit?.lastQ ?? proven, firstQ + Verifier.recordsPerDamageMax)
             guard lastQ >= firstQ else { return nil }
             if salvage.start == offset {
                 let have = Set(salvage.records.map(\.q))

@@ -180,9 +180,9 @@ extension Verifier {
                 return false
             case .irregular:
                 let noted = known.notes[link.name]?.filter { $0.offset >= offset }.compactMap(\.q).max() ?? 0
-                let proven = max(
-                    scanner.provenLater(from: scanner.offset), next?.header.proven ?? 0,
-                    next.map { $0.name.firstQ - 1 } ?? noted)
+                // What the next segment has again is read there.
+                let proven =
+                    next.map { $0.name.firstQ - 1 } ?? max(scanner.provenLater(from: scanner.offset), noted)
                 guard proven >= q else {
                     unfinishedBatch = (link.name.path, offset)
                     return false
@@ -197,6 +197,9 @@ extension Verifier {
         }
     }
 
+    /// Records that one damaged place can have cost: more than a segment holds.
+    static let recordsPerDamageMax: UInt64 = 1_000_000
+
     /// Goes over damaged bytes and takes in what can still be read.
     /// - Returns: whether the log goes on behind them.
     @discardableResult
@@ -207,7 +210,9 @@ extension Verifier {
         var scanner = scanner
         let first = q
         let salvage = scanner.salvage()
-        var last = salvage.commit?.lastQ ?? proven
+        // A number may be beyond anything there ever was, although its line agrees with its checksum. What then seems to
+        // be missing behind the damage shows as a gap before the next segment.
+        var last = min(salvage.commit?.lastQ ?? proven, q + Self.recordsPerDamageMax)
         var goesOn = salvage.commit != nil
         let have = Set(salvage.records.map(\.q))
         if let commit = salvage.commit, commit.firstQ > proven,
@@ -296,7 +301,9 @@ extension Verifier {
         if line.q > snapshotQ { compareSnapshotOnce() }
         var tip = tips[line.stream] ?? LogTip()
         let isFirst = tip.firstN == .max && tip.n == 0
-        var follows = line.n == tip.n && line.previousChecksum == tip.checksum && !tip.hasEnded
+        // A start that could not apply a run's last record puts on record behind it that the run was set aside.
+        var follows =
+            line.n == tip.n && line.previousChecksum == tip.checksum && (!tip.hasEnded || line.isQuarantine)
         if isFirst, line.n > 0 {
             // The stream began before the log does.
             follows = line.q <= snapshotQ || !lost.isEmpty

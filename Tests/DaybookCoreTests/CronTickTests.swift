@@ -72,6 +72,19 @@ struct CronTickTests {
         #expect(ticks(other.advance(by: hour).lines).run == [start + 6 * hour])
     }
 
+    @Test func `missed ticks: no more than ten thousand run, also where an earlier version took a larger limit`() throws
+    {
+        let bench = Bench()
+        let config = cronFunction("* * * * * *", catchUp: .all(limit: 1_000_000))
+        try bench.core.apply(.functionRegistered(config), stream: .system, at: start)
+        try bench.core.apply(
+            .cronScheduled(function: config.id, trigger: 0, tick: start + second), stream: .system, at: start)
+        bench.now = start + day
+        let run = ticks(bench.fire().lines).run
+        #expect(run.count == 10_000)
+        #expect(run.last == start + day)
+    }
+
     @Test(arguments: [CatchUp.latest, .skip, .all(limit: 5)])
     func `a tick that comes a few seconds late is not a missed one`(policy: CatchUp) throws {
         let bench = Bench([cronFunction("0 * * * *", catchUp: policy)])

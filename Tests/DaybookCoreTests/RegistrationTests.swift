@@ -104,6 +104,8 @@ struct RegistrationTests {
         #expect(config { $0.triggers = [.event(name: "", matches: [])] }.contains("empty"))
         #expect(config { $0.triggers += $0.triggers }.contains("twice"))
         #expect(config { $0.catchUp = .all(limit: 0) }.contains("limit"))
+        #expect(config { $0.catchUp = .all(limit: 10_001) }.contains("must be 1…10,000, not 10001"))
+        #expect(config { $0.catchUp = .all(limit: 10_000) }.isEmpty)
         #expect(
             config { $0.triggers = (0..<11).map { .event(name: "e\($0)", matches: []) } }.contains("at most 10"))
     }

@@ -35,7 +35,9 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
         precondition(isValidFunctionID(id), "function id '\(id)': 1…128 letters, digits, '-', '_' and '.'")
         precondition((0...20).contains(retries), "function '\(id)': retries must be 0…20, not \(retries)")
         if case .all(let limit) = catchUp {
-            precondition(limit >= 1, "function '\(id)': catchUp: .all(limit:) needs a limit of at least 1")
+            precondition(
+                (1...10_000).contains(limit),
+                "function '\(id)': the limit of catchUp: .all(limit:) must be 1…10,000, not \(limit)")
         }
         guard let encodeOutput = ValueCoding.encoder(for: Output.self) else {
             preconditionFailure("function '\(id)' returns \(Output.self), which is neither Codable nor Void")

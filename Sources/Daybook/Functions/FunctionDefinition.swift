@@ -61,7 +61,7 @@ public enum CatchUp: Sendable, Hashable {
     case latest
     /// None; the schedule goes on with the next tick.
     case skip
-    /// One run for each missed tick, the newest `limit` of them.
+    /// One run for each missed tick, the newest `limit` of them: 1…10,000.
     case all(limit: Int)
 }
 

@@ -15,8 +15,11 @@ package enum CatchUp: Sendable, Equatable {
     case latest
     /// None.
     case skip
-    /// One run for every missed tick, the newest `limit` of them.
+    /// One run for every missed tick, the newest `limit` of them: 1…10,000.
     case all(limit: Int)
+
+    /// All those runs are decided at once, and a schedule may come every minute for years.
+    package static let limitMax = 10_000
 }
 
 /// A function as it is registered.
@@ -76,8 +79,8 @@ package struct FunctionConfig: Sendable, Equatable {
         for (name, value) in [("start", startTimeout), ("finish", finishTimeout)] {
             if let value, value <= 0 { return "function '\(id)': the \(name) timeout must be longer than 0" }
         }
-        if case .all(let limit) = catchUp, limit < 1 {
-            return "function '\(id)': catchUp .all(limit:) needs a limit of at least 1"
+        if case .all(let limit) = catchUp, !(1...CatchUp.limitMax).contains(limit) {
+            return "function '\(id)': the limit of catchUp .all(limit:) must be 1…10,000, not \(limit)"
         }
         return nil
     }

@@ -28,6 +28,10 @@ struct FunctionState {
 
     init(_ config: FunctionConfig) {
         self.config = config
+        if case .all(let limit) = config.catchUp {
+            // Earlier versions took any limit.
+            self.config.catchUp = .all(limit: min(max(limit, 1), CatchUp.limitMax))
+        }
         for (index, trigger) in config.triggers.enumerated() {
             guard case .cron(let text, let zone) = trigger, let schedule = try? CronSchedule(text) else { continue }
             crons.append(Cron(trigger: index, text: text, schedule: schedule, zone: zone))

@@ -124,8 +124,9 @@ package enum Command: Sendable {
     /// `input` is the event the run was given; only looked at when somebody listens for the run's end.
     case end(run: ULID, RunEnd, input: [UInt8])
     case retry(origin: ULID, function: String, input: QueuedRun.Input, eventName: String, copied: [CopiedResult])
-    /// The run's journal is damaged.
-    case quarantine(run: ULID, reason: String, input: [UInt8]? = nil)
+    /// The run's journal is damaged. `isUnfinishedInLog`: the log has records of it and no end, so that it is put on record
+    /// even if the state does not know the run, because its first record is lost.
+    case quarantine(run: ULID, reason: String, input: [UInt8]? = nil, isUnfinishedInLog: Bool = false)
     case moveClock(offset: Int64)
     /// The wall clock was set back: schedules follow it.
     case alignCrons

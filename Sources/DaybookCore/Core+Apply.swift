@@ -18,6 +18,8 @@ extension Core {
             } else if let run = runs[id] {
                 if snapshot != nil { keepForSnapshot(run) }
                 try apply(record, to: run, at: time)
+            } else if case .runQuarantined = record {
+                // Its first record is lost, or its end came before: a start could not apply that, and this one can.
             } else {
                 throw .outOfPlace(kind: "\(record.kind)", reason: "run \(id.text) is not under way")
             }

@@ -31,7 +31,7 @@ extension Core {
     func finish(_ id: ULID, _ record: Record, status: EndStatus, input: [UInt8]?) {
         guard let run = runs[id] else { return }
         let function = functions[run.function].config.id
-        emit(.run(id), record, index: indexLine(of: run, function: function, record))
+        emit(.run(id), record, index: indexLine(of: id, function: function, run: run, record))
         var correlation: String?
         if case .invoke(let parent, let key) = run.cause {
             correlation = "\(parent.text).\(key)"
@@ -49,8 +49,21 @@ extension Core {
         }
     }
 
+    /// Puts on record that a run was set aside of which nothing is known but its id.
+    func quarantineUnknown(_ id: ULID, reason: String) {
+        let record = Record.runQuarantined(reason: reason)
+        emit(.run(id), record, index: indexLine(of: id, function: "", run: nil, record))
+        for parent in runs.values.sorted(by: { $0.id < $1.id }) {
+            for step in parent.open {
+                guard case .invoke(id) = step.kind else { continue }
+                finishInvoke(parent: parent.id, key: step.key, child: id, function: "", record)
+            }
+        }
+    }
+
     /// What lists show of an ended run.
-    private func indexLine(of run: Run, function: String, _ record: Record) -> [UInt8] {
+    /// - Parameter run: nil when the state does not know it.
+    private func indexLine(of id: ULID, function: String, run: Run?, _ record: Record) -> [UInt8] {
         let status =
             switch record {
             case .runCompleted: "completed"
@@ -60,21 +73,21 @@ extension Core {
             }
         var line: [UInt8] = []
         line.append(json: #"{"run":"#)
-        line.append(jsonString: run.id.text)
+        line.append(jsonString: id.text)
         line.append(json: #","fn":"#)
         line.append(jsonString: function)
         line.append(json: #","status":"#)
         line.append(jsonString: status)
         line.append(json: #","queuedAt":"#)
-        line.append(json: run.queuedAt.milliseconds)
-        if let startedAt = run.startedAt {
+        line.append(json: (run?.queuedAt ?? id.time).milliseconds)
+        if let startedAt = run?.startedAt {
             line.append(json: #","startedAt":"#)
             line.append(json: startedAt.milliseconds)
         }
         line.append(json: #","endedAt":"#)
         line.append(json: time.now.milliseconds)
         line.append(json: #","steps":"#)
-        line.append(json: run.stepCount)
+        line.append(json: run?.stepCount ?? 0)
         if case .runQuarantined(let reason) = record {
             // The run's own file does not get its last record.
             line.append(json: #","reason":"#)
@@ -102,7 +115,9 @@ extension Core {
         default:
             failure = errorJSON(
                 name: "InvokedRunQuarantined",
-                message: "the journal of the invoked run \(child.text) of '\(function)' is damaged")
+                message: function.isEmpty
+                    ? "the journal of the invoked run \(child.text) is damaged"
+                    : "the journal of the invoked run \(child.text) of '\(function)' is damaged")
         }
         emit(.run(parent), .stepFailed(StepFailure(key: key, operation: .invoke, attempt: 1, error: failure)))
         effects.append(.deliver(run: parent, key: key, .failed(failure)))

@@ -111,8 +111,12 @@ package final class Core {
         case .register(let app, let functions): return register(app: app, functions)
         case .retry(let origin, let function, let input, let eventName, let copied):
             return retry(origin: origin, function: function, input: input, eventName: eventName, copied: copied)
-        case .quarantine(let id, let reason, let input):
-            guard runs[id] != nil else { return .refused(.unknownRun(id)) }
+        case .quarantine(let id, let reason, let input, let isUnfinishedInLog):
+            guard runs[id] != nil else {
+                guard isUnfinishedInLog else { return .refused(.unknownRun(id)) }
+                quarantineUnknown(id, reason: reason)
+                return .ended
+            }
             finish(id, .runQuarantined(reason: reason), status: .failed, input: input)
             effects.append(.close(run: id))
             return .ended

@@ -204,7 +204,9 @@ package final class Node: @unchecked Sendable {
             logger.error(
                 "run set aside: its journal is damaged", metadata: ["run": "\(run.text)", "reason": "\(reason)"])
             decide(
-                .quarantine(run: run, reason: "\(reason)", input: inputOfDamaged(run)), at: clock.read(),
+                .quarantine(
+                    run: run, reason: "\(reason)", input: inputOfDamaged(run),
+                    isUnfinishedInLog: journal.log.streamRecordCount(.run(run)) != nil), at: clock.read(),
                 releasing: false)
         }
         let answer = decide(

@@ -105,6 +105,40 @@ struct InvokeTests {
         }
     }
 
+    @Test func `a run that the state does not know is put on record as set aside only if the log has records of it`()
+        throws
+    {
+        let bench = Bench(functions)
+        let lost = ULID(at: start, random: (1, 2))
+        let refused = bench.handle(.quarantine(run: lost, reason: "record 3 is damaged"))
+        #expect(refused.answer == .refused(.unknownRun(lost)))
+        #expect(refused.lines.isEmpty)
+        _ = bench.handle(.quarantine(run: lost, reason: "record 3 is damaged", isUnfinishedInLog: true))
+        #expect(bench.lines.last?.stream == .run(lost))
+        #expect(bench.lines.last?.record == .runQuarantined(reason: "record 3 is damaged"))
+        #expect(try bench.replayed().core.encodedState == bench.core.encodedState)
+    }
+
+    @Test func `a call of a run whose first record is lost fails and says why`() throws {
+        let bench = Bench(functions)
+        let (parent, child) = try invoked(bench)
+        // A process that never saw the run's first record.
+        let other = Bench()
+        other.now = bench.now
+        for (line, time) in zip(bench.lines, bench.times) where line.stream != .run(child) {
+            try other.core.apply(line.record, stream: line.stream, at: time)
+        }
+        let outcome = other.handle(.quarantine(run: child, reason: "r", isUnfinishedInLog: true))
+        #expect(outcome.kinds == ["run.quarantined", "step.failed"])
+        #expect(outcome.lines.last?.stream == .run(parent))
+        let failure: [UInt8]? = outcome.effects.compactMap {
+            if case .deliver(parent, "call", .failed(let error)) = $0 { error } else { nil }
+        }.first
+        let view = try #require(JSONView(failure ?? []))
+        #expect(view.member("name")?.string == "InvokedRunQuarantined")
+        #expect(view.member("message")?.string == "the journal of the invoked run \(child.text) is damaged")
+    }
+
     @Test func `a called run ends quietly when its caller is gone`() throws {
         let bench = Bench(functions)
         let (parent, child) = try invoked(bench)

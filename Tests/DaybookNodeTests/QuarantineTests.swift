@@ -67,6 +67,47 @@ struct QuarantineTests {
     }
 
     @Test(arguments: [false, true])
+    func `a run whose first record is lost is shown as one that was set aside`(hasMoreRecords: Bool) throws {
+        let waiting = DurableFunction<AnyEvent, Int>("f", on: [.event("start")]) { _, step in
+            try await step.sleep("nap", for: .hours(1))
+            return 1
+        }
+        let world = try NodeWorld([waiting], log)
+        let run = try ULID.last(try world.send("start"))
+        let other = try ULID.last(try world.send("start"))
+        if hasMoreRecords { world.advance(.minutes(1)) }
+        try damage(world, run, lineWith: "run.queued")
+        for start in 0..<3 {
+            try world.restart([waiting])
+            let quarantined = world.machine.node.journal.report.quarantined.map(\.run)
+            #expect(quarantined == (start == 0 ? [run] : []))
+            for model in [
+                try world.machine.readModel(), try StoppedDirectory(disk: world.disk, runIDPart: run.text).readModel,
+            ] {
+                let row = try #require(try model.runs(RunQuery()).rows.first { $0.id == run })
+                #expect(row.status == .quarantined)
+                #expect(row.reason?.contains("is damaged") == true)
+                let detail = try model.detail(of: run)
+                #expect(detail.status == .quarantined)
+                #expect(detail.reason?.contains("is damaged") == true)
+            }
+            #expect(try Verifier.verify(world.disk).findings.filter { $0.severity == .damage } == [])
+            if start == 1 {
+                for _ in 0..<2 {
+                    world.clock.advance(milliseconds: 600_000)
+                    try world.send("other")
+                    _ = world.machine.settle()
+                    while try world.machine.node.journal.keeper.step() {}
+                }
+                #expect(try Verifier.verify(world.disk).findings.filter { $0.severity == .damage } == [])
+            }
+        }
+        world.advance(.hours(1))
+        #expect(try world.status(other) == .completed)
+        #expect(try world.runs().map(\.status).sorted { $0.rawValue < $1.rawValue } == [.completed, .quarantined])
+    }
+
+    @Test(arguments: [false, true])
     func `the end of a run that was set aside is shown, also when only the list of finished runs has it`(
         fileIsGone: Bool
     ) throws {

@@ -52,8 +52,10 @@ private struct ShowingReplay: JournalReplay {
         try replay.apply(view)
         guard case .run(let id) = view.stream else { return }
         if view.isFinal {
-            finished.append(
-                RunRow(id: id, kind: view.kind, index: view.index, endedAt: view.time))
+            let row = RunRow(id: id, kind: view.kind, index: view.index, endedAt: view.time)
+            // A start that could not apply its end may have set it aside behind that.
+            if row.status == .quarantined { finished.removeAll { $0.id == id } }
+            finished.append(row)
         }
         guard let wanted else { return }
         let text = id.text

@@ -23,8 +23,6 @@ struct CrashJudge {
     private(set) var starts = 0
     /// Two starts in a row died while one record was being applied, so its run was set aside.
     private(set) var killedAtOneRecord = false
-    /// What `verify` says after that.
-    private(set) var findingsAfterSetAside: [String] = []
 
     init(account: CrashAccount, acknowledged: [ULID]) {
         promised = account
@@ -175,11 +173,7 @@ struct CrashJudge {
         do throws(JournalOpenError) {
             let report = try Verifier.verify(disk.fork())
             for finding in report.findings where finding.severity == .damage {
-                if killedAtOneRecord {
-                    findingsAfterSetAside.append("\(finding)")
-                } else {
-                    problems.append("verify: \(finding)")
-                }
+                problems.append("verify: \(finding)")
             }
         } catch {
             problems.append("verify: \(error)")

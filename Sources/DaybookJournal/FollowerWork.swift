@@ -174,7 +174,8 @@ struct FollowerWork: Sendable {
 
     /// Complete lines from `offset` on: at least one, unless the segment ends before.
     private func readPiece(_ current: LogState.Segment, bytesMax: Int) throws(FileError) -> [UInt8] {
-        guard let file else { return [] }
+        // Of a segment whose header is damaged nothing may be left to read.
+        guard let file, offset < current.end else { return [] }
         var size = bytesMax
         while true {
             var bytes = try file.read(at: offset, count: min(size, current.end - offset))

@@ -7,6 +7,12 @@ struct SimulationTests {
         #expect(Simulation(seed: seed).run().violations == [])
     }
 
+    /// 2669: a segment that another file took the place of, behind which nothing was left to read.
+    @Test(arguments: [2669])
+    func `worlds that once ended badly`(seed: UInt64) {
+        #expect(Simulation(seed: seed).run().violations == [])
+    }
+
     @Test func `the same seed gives the same bytes`() {
         for seed: UInt64 in [3, 17] {
             #expect(

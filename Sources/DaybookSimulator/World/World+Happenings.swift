@@ -230,6 +230,8 @@ extension World {
     /// Every schedule's newest tick is on record once the server has come to rest.
     private func checkTicks() {
         guard let process, damage.isEmpty, !clockWasSet, isSound, !hasDied, changedRetries == nil else { return }
+        // A batch may be held while the disk answers with errors, and its ticks with it.
+        guard disk.failureCounts.isEmpty else { return }
         if let late = ledger.lateTick(at: clock.now + -1_000, since: process.startedAt) { ledger.violate(late) }
     }
 

@@ -87,12 +87,17 @@ extension Verifier {
         try window.begin(file, at: offset, limit: link.limit ?? .max)
         var parser = LineParser()
         var lines: [Line] = []
+        // Where there is no commit line, there is no batch: its records are due still.
+        defer { q -= UInt64(lines.count) }
         var place = 0
         var sum: UInt32 = 0
         var nextProgress = 0
         while true {
             guard let lineEnd = BatchScanner.lineEnd(window.base, place, window.count) else {
-                if window.isAtEnd { return place == window.count && lines.isEmpty }
+                if window.isAtEnd {
+                    // One that ends before the next segment takes over was cut.
+                    return place == window.count && lines.isEmpty && window.start + window.count >= link.limit ?? 0
+                }
                 try window.advance(to: place)
                 place = 0
                 if window.start > nextProgress {
@@ -172,8 +177,8 @@ extension Verifier {
                 return true
             case .end:
                 guard let next, next.name.firstQ > q else { return false }
-                if scanner.offset < scanner.limit {
-                    // Line feeds where batches were.
+                if scanner.offset < scanner.limit || content.count < link.limit ?? 0 {
+                    // Line feeds where batches were, or nothing any more.
                     try salvage(scanner, content, link, proven: next.name.firstQ - 1, &offset, &q)
                     return true
                 }

@@ -104,6 +104,34 @@ struct TornTailTests {
         #expect(found.count == 1, "\(found)")
     }
 
+    @Test func `verify calls every flipped bit of proven lines damage, whatever a snapshot makes up for`() throws {
+        let (world, path, start, _) = try threeBatches()
+        // A second segment, and a snapshot behind all of the first.
+        let journal = try world.open()
+        try journal.commit([1])
+        try journal.snapshot()
+        world.disk.crash()
+        for offset in 0..<start {
+            let disk = world.disk.fork()
+            disk.damage(path, at: offset, flipping: 1 << UInt8(offset % 8))
+            #expect(try !Verifier.verify(disk).isSound, "byte \(offset)")
+            let shorter = world.disk.fork()
+            shorter.truncate(path, to: offset)
+            #expect(try !Verifier.verify(shorter).isSound, "cut at \(offset)")
+        }
+    }
+
+    @Test func `verify calls a flipped bit in the last commit line but one damage`() throws {
+        let (world, path, start, _) = try threeBatches()
+        let bytes = try world.disk.contents(of: path) ?? []
+        let line = (bytes[..<(start - 1)].lastIndex(of: UInt8(ascii: "\n")) ?? 0) + 1
+        for offset in line..<start {
+            let disk = world.disk.fork()
+            disk.damage(path, at: offset)
+            #expect(try !Verifier.verify(disk).isSound, "byte \(offset)")
+        }
+    }
+
     @Test func `rule 17: a stream file that has the lost record makes it damage, not a torn end`() throws {
         let world = World()
         let journal = try world.open()

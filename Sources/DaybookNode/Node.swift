@@ -558,6 +558,20 @@ package final class Node: @unchecked Sendable {
 
     // MARK: - Failure
 
+    /// Lets go of everything that holds this node in turn. For a simulator, whose processes die by the thousand: the node
+    /// must not be used after it.
+    package func abandon() {
+        mailbox.take(into: &taken)
+        taken = []
+        releases = []
+        turns = []
+        taps = []
+        for run in live.values { run.execution = nil }
+        live = [:]
+        quietRuns = []
+        waitingRuns = WaitingRuns()
+    }
+
     package var hasFailed: Bool { failure.withLock { $0 != nil } }
 
     /// The process must end. Any thread.

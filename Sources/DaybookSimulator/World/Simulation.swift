@@ -126,6 +126,8 @@ package struct Simulation: Sendable {
         if wantsFiles {
             for path in world.disk.allPaths { result.files[path] = world.disk.snapshotOfFile(path) }
         }
+        // Its memory comes back only when nothing is loaded any more.
+        world.endProcess(nil)
         return result
     }
 }

@@ -231,6 +231,7 @@ final class World {
         // Its code is unwound, unseen, only so that its memory comes back.
         dead.node.closeLoadedRuns()
         while dead.machine.pool.step() {}
+        dead.node.abandon()
         if isPowerLoss { disk.powerLoss(random: random) } else { disk.crash() }
         disk.clearFailures()
         disk.setCapacity(bytes: .max)

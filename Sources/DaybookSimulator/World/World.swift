@@ -113,8 +113,8 @@ final class World {
 
     private func startOnce() {
         guard let found = readBack() else { return }
-        if startsInARow == 1, random.chance(percent: 15) {
-            // This start dies as well.
+        if startsInARow == 1, isWithSchedules, random.chance(percent: 15) {
+            // This start dies as well; not when faults are off.
             disk.die(after: random.below(40), tearingWrite: random.chance(percent: 30) ? random.below(600) : nil)
         } else if startsInARow > 3 {
             disk.clearFailures()

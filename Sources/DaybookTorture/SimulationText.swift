@@ -28,6 +28,7 @@ enum SimulationText {
             line("recovered states compared", counts.statesCompared, ", byte for byte"),
             line("verifications", counts.verifications),
             line("starts after damage", counts.damagedStarts, ", \(counts.damagedRefusals) refused"),
+            line("runs set aside after two deaths", counts.setAsideAfterTwoDeaths, " at one record of theirs"),
             "faults:",
         ]
         for kind in FaultKind.allCases { lines.append(line(kind.name, counts.faults[kind] ?? 0)) }
@@ -46,6 +47,7 @@ enum SimulationText {
             ("steps", counts.steps), ("bodies", counts.bodies), ("ticks", counts.ticks),
             ("statesCompared", counts.statesCompared), ("verifications", counts.verifications),
             ("damagedStarts", counts.damagedStarts), ("damagedRefusals", counts.damagedRefusals),
+            ("setAsideAfterTwoDeaths", counts.setAsideAfterTwoDeaths),
         ].map { "\"\($0.0)\":\($0.1)" }
         let faults = FaultKind.allCases.map { "\"\($0.rawValue)\":\(counts.faults[$0] ?? 0)" }
         let violations = broken.map { "{\"seed\":\($0.seed),\"violation\":\(quoted($0.violations[0]))}" }

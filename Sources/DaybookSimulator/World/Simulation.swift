@@ -28,6 +28,8 @@ package struct SimulationCounts: Sendable {
     package var verifications = 0
     package var damagedStarts = 0
     package var damagedRefusals = 0
+    /// Worlds that ended because two starts in a row had died at one record, so that its run was set aside.
+    package var setAsideAfterTwoDeaths = 0
     package var diskOperations = 0
     package var killsByStep = 0
     package var faults: [FaultKind: Int] = [:]
@@ -66,6 +68,7 @@ package struct SimulationCounts: Sendable {
         verifications += other.verifications
         damagedStarts += other.damagedStarts
         damagedRefusals += other.damagedRefusals
+        setAsideAfterTwoDeaths += other.setAsideAfterTwoDeaths
         diskOperations += other.diskOperations
         killsByStep += other.killsByStep
         faults.merge(other.faults, uniquingKeysWith: +)

@@ -130,6 +130,18 @@ final class World {
             startFailed(error)
             return
         }
+        let isSuspected = machine.node.journal.report.quarantined.contains {
+            if case .recordKillsStart = $0.reason { true } else { false }
+        }
+        if isSuspected, damage.isEmpty {
+            // Two starts died at one record, by chance and not by its fault: that is how a record that kills is told, and it
+            // costs its run. From here on the ledger knows other things than the journal.
+            note("a run is set aside because two starts died at one of its records")
+            counts.setAsideAfterTwoDeaths += 1
+            hasEndedEarly = true
+            disk.crash()
+            return
+        }
         if damage.isEmpty { ledger.adopt(found) }
         let state = machine.node.core.encodedState
         if damage.isEmpty, state != ledger.shadow.encodedState {

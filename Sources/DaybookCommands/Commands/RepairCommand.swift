@@ -53,6 +53,13 @@ struct RepairCommand: AsyncParsableCommand {
     }
 
     private func finish(_ report: RepairReport) throws(CommandFailure) {
+        let before = report.before
+        guard !before.isSound || before.segments + before.streamFiles + before.snapshots > 0 else {
+            throw CommandFailure(
+                .unavailable,
+                "data directory \(data.directory): there is no journal in it, so there is nothing to repair. Name the directory itself, the one that holds journal/ and runs/."
+            )
+        }
         guard !report.after.isSound else { return }
         if report.isDryRun {
             throw CommandFailure(

@@ -216,7 +216,8 @@ extension Recovery {
         }
     }
 
-    private static func claimedStream(_ line: ArraySlice<UInt8>) -> StreamID? {
+    /// Whose record a damaged line says it is.
+    static func claimedStream(_ line: ArraySlice<UInt8>) -> StreamID? {
         line.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return nil }
             var cursor = LineCursor(start: base, count: buffer.count)

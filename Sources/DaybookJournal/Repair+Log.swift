@@ -280,7 +280,7 @@ extension Repair {
                 buffer.baseAddress.flatMap { OwnerTag($0 + commit.owners.lowerBound + 8 * Int(q - commit.firstQ)) }
             }
         }
-        if let line, let claimed = Self.claimedStream(content[line]), tag == nil || tag == OwnerTag(claimed) {
+        if let line, let claimed = Recovery.claimedStream(content[line]), tag == nil || tag == OwnerTag(claimed) {
             return claimed
         }
         if let stream = tag?.stream { return stream }
@@ -291,17 +291,6 @@ extension Repair {
         }
         if tag != nil { return tagged.count == 1 ? tagged.first : nil }
         return broken.count == 1 && region.lost.count == 1 ? broken.first : nil
-    }
-
-    private static func claimedStream(_ line: ArraySlice<UInt8>) -> StreamID? {
-        line.withUnsafeBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return nil }
-            var cursor = LineCursor(start: base, count: buffer.count)
-            guard cursor.take("{\"q\":"), cursor.number() != nil, cursor.take(",\"t\":\""), cursor.raw(24) != nil,
-                cursor.take("\",\"s\":\""), let text = cursor.upToQuote()
-            else { return nil }
-            return StreamID(utf8: text)
-        }
     }
 
     static func keptRecordPath(_ q: UInt64) -> String { "\(DamageNote.directory)/record-\(q).jsonl" }

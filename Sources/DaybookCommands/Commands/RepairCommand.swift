@@ -45,14 +45,12 @@ struct RepairCommand: AsyncParsableCommand {
     private func repair(_ disk: RealDisk, isDryRun: Bool) throws(CommandFailure) -> RepairReport {
         let bars = VerifyBars()
         defer { bars.end() }
+        let report: RepairReport
         do throws(JournalOpenError) {
-            return try Repair.run(disk, now: SystemWallClock().now, isDryRun: isDryRun) { bars.show($0) }
+            report = try Repair.run(disk, now: SystemWallClock().now, isDryRun: isDryRun) { bars.show($0) }
         } catch {
             throw CommandFailure(error, directory: data.directory)
         }
-    }
-
-    private func finish(_ report: RepairReport) throws(CommandFailure) {
         let before = report.before
         guard !before.isSound || before.segments + before.streamFiles + before.snapshots > 0 else {
             throw CommandFailure(
@@ -60,6 +58,10 @@ struct RepairCommand: AsyncParsableCommand {
                 "data directory \(data.directory): there is no journal in it, so there is nothing to repair. Name the directory itself, the one that holds journal/ and runs/."
             )
         }
+        return report
+    }
+
+    private func finish(_ report: RepairReport) throws(CommandFailure) {
         guard !report.after.isSound else { return }
         if report.isDryRun {
             throw CommandFailure(

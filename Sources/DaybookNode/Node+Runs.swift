@@ -13,7 +13,7 @@ extension Node {
         switch call.operation {
         case .sleep(let milliseconds): return .sleep(run: run.id, key: key, length: .duration(milliseconds))
         case .sleepUntil(let instant): return .sleep(run: run.id, key: key, length: .until(instant))
-        case .waitForEvent(let name, let matches, let timeout):
+        case .waitForEvent(let name, let matches, _, let timeout):
             return .wait(
                 run: run.id, key: key, event: name,
                 matches: matches.map { DaybookCore.FieldMatch(path: "data.\($0.path)", value: $0.value) },

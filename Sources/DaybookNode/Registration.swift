@@ -46,10 +46,13 @@ package struct AppFunctions: Sendable {
         _ registration: FunctionRegistration, id: String, app: String, zones: any ZoneSource,
         now: Timestamp
     ) throws(RegistrationError) -> FunctionConfig {
+        if let problem = registration.problem {
+            throw RegistrationError("function '\(registration.id)': \(problem)")
+        }
         var triggers: [DaybookCore.Trigger] = []
         for trigger in registration.triggers {
             switch trigger.kind {
-            case .event(let name):
+            case .event(let name, _):
                 var matches: [DaybookCore.FieldMatch] = []
                 if let handled = registration.handlesFailuresOf {
                     var value: [UInt8] = []
@@ -111,9 +114,4 @@ package func lookUpZone(_ name: String, in zones: any ZoneSource) throws(ZoneLoo
 }
 
 /// Whole milliseconds, rounded up, so that a short duration never becomes none.
-package func milliseconds(_ duration: Duration) -> Int64 {
-    let (seconds, attoseconds) = duration.components
-    let fraction = (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000)
-    return overflow ? (seconds > 0 ? .max : .min) : product + fraction
-}
+package func milliseconds(_ duration: Duration) -> Int64 { duration.wholeMilliseconds }

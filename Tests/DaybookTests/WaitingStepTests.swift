@@ -40,7 +40,7 @@ struct WaitingStepTests {
                 "w", Ping.self, where: .field("user", equals: event.user), .field("a.b", equals: 7), timeout: .days(1))
             return "\(found?.id ?? "none") \(found?.n ?? 0)"
         }
-        guard case .waitForEvent(let name, let matches, let milliseconds) = opened(run) else {
+        guard case .waitForEvent(let name, let matches, _, let milliseconds) = opened(run) else {
             Issue.record("not a wait")
             return
         }
@@ -167,7 +167,7 @@ struct WaitingStepTests {
         let run = ManualRun(held) { _, step in
             _ = try await step.waitForEvent("w", name: "x", timeout: min(duration, .days(366)))
         }
-        guard case .waitForEvent(_, _, let opened) = opened(run) else {
+        guard case .waitForEvent(_, _, _, let opened) = opened(run) else {
             Issue.record("not a wait")
             return
         }

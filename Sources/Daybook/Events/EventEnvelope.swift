@@ -7,7 +7,7 @@ internal import FoundationEssentials
 public struct EventDecodingError: Error, Sendable, CustomStringConvertible {
     /// The event's name, empty when it could not be read.
     public let eventName: String
-    /// The path of the field at fault, such as `data.userId`.
+    /// The path of the field at fault, such as `data.userId`; in a batch `events.3.data.userId`.
     public let field: String
     /// What is wrong with it.
     public let reason: String
@@ -37,6 +37,28 @@ struct EventEnvelope {
         self.name = name
         self.id = view.member("id")?.string ?? ""
         self.timestamp = Date(Timestamp(milliseconds: view.member("ts")?.integer ?? 0))
+    }
+
+    /// Decodes each event of a batch; a single event is a batch of one.
+    static func decodeBatch<Event>(
+        _ raw: [UInt8], _ decode: ([UInt8]) throws(EventDecodingError) -> Event
+    ) throws(EventDecodingError) -> [Event] {
+        guard let view = JSONView(raw), view.kind == .array else { return [try decode(raw)] }
+        var texts: [[UInt8]] = []
+        view.forEachElement { event in
+            texts.append(event.bytes)
+            return true
+        }
+        var events: [Event] = []
+        for (index, text) in texts.enumerated() {
+            do throws(EventDecodingError) {
+                events.append(try decode(text))
+            } catch {
+                throw EventDecodingError(
+                    eventName: error.eventName, field: "events.\(index).\(error.field)", reason: error.reason)
+            }
+        }
+        return events
     }
 
     func error(field: String, _ reason: String) -> EventDecodingError {

@@ -29,6 +29,7 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
 
     private init(
         id: String, triggers: [Trigger], catchUp: CatchUp, retries: Int, options: [FunctionOption],
+        batch: BatchSettings? = nil,
         decodeInput: @escaping @Sendable ([UInt8]) throws -> Input,
         run: @escaping @Sendable (Input, Step) async throws -> Output
     ) {
@@ -42,22 +43,16 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
         guard let encodeOutput = ValueCoding.encoder(for: Output.self) else {
             preconditionFailure("function '\(id)' returns \(Output.self), which is neither Codable nor Void")
         }
-        var name = id
-        var timeouts: (start: Duration?, finish: Duration?) = (nil, nil)
-        for option in options {
-            switch option.kind {
-            case .name(let given): name = given
-            case .timeouts(let start, let finish):
-                precondition(
-                    start.map { $0 > .zero } ?? true && finish.map { $0 > .zero } ?? true,
-                    "function '\(id)': timeouts must be longer than zero")
-                timeouts = (start ?? timeouts.start, finish ?? timeouts.finish)
-            }
+        let settings = FunctionSettings(options, batch: batch)
+        for timeout in [settings.startTimeout, settings.finishTimeout] {
+            precondition(
+                timeout.map { $0 > .zero } ?? true, "function '\(id)': timeouts must be longer than zero")
         }
         self.decodeInput = decodeInput
         self.registration = FunctionRegistration(
-            id: id, name: name, triggers: triggers, retries: retries, catchUp: catchUp,
-            startTimeout: timeouts.start, finishTimeout: timeouts.finish, handlesFailuresOf: nil
+            id: id, name: settings.name ?? id, triggers: triggers, retries: retries, catchUp: catchUp,
+            startTimeout: settings.startTimeout, finishTimeout: settings.finishTimeout, handlesFailuresOf: nil,
+            flow: settings.flow, problem: settings.problem
         ) { runInput, step in
             let input = try decodeInput(runInput.event)
             return try encodeOutput(try await run(input, step))
@@ -69,16 +64,18 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
     /// - Parameters:
     ///   - id: the id within the app: 1…128 letters, digits, `-`, `_`, `.`.
     ///   - event: the type whose name is the trigger and whose fields the input has.
+    ///   - condition: an expression, such as `event.data.plan == 'pro'`: events for which it is not true start no run. The
+    ///     default takes every event of the type. See `Trigger.event`.
     ///   - retries: further attempts after a failed one, 0…20, for every step and for the code between steps. The
     ///     default is 4: five attempts.
     ///   - options: what most functions do without.
     ///   - run: the function.
     public init<E: Event>(
-        _ id: String, on event: E.Type, retries: Int = 4, _ options: FunctionOption...,
+        _ id: String, on event: E.Type, if condition: String? = nil, retries: Int = 4, _ options: FunctionOption...,
         run: @escaping @Sendable (Input, Step) async throws -> Output
     ) where Input == Received<E> {
         self.init(
-            id: id, triggers: [.event(E.name)], catchUp: .latest, retries: retries, options: options,
+            id: id, triggers: [.event(E.self, if: condition)], catchUp: .latest, retries: retries, options: options,
             decodeInput: { try Received<E>(raw: $0) }, run: run)
     }
 
@@ -118,6 +115,50 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
             decodeInput: { try CronTick(raw: $0) }, run: run)
     }
 
+    /// A function that runs once for several events of a type.
+    ///
+    /// A run starts when there are `max` events, when they come to 10 MiB, or `within` after the first of them, whichever
+    /// is first; events that are held until then survive a crash. Their order is not promised. An event with an id is taken
+    /// once in 30 minutes. Limits and steps are those of any run; keys see the first event.
+    ///
+    /// It cannot be combined with `rateLimit`, `idempotency`, `debounce`, `priority`, `singleton` or `cancelOn`.
+    ///
+    /// - Parameters:
+    ///   - id: the id within the app: 1…128 letters, digits, `-`, `_`, `.`.
+    ///   - event: the type whose name is the trigger and whose fields the events have.
+    ///   - max: so many events start a run at once: 2…100,000.
+    ///   - within: how long the first event is held at most: 1 second…3,650 days.
+    ///   - key: one batch for each value. The default is one for all.
+    ///   - condition: an expression, such as `event.data.total < 1000`: an event for which it is not true is not held but
+    ///     starts a run of its own, whose array has one element. The default holds every event. To take only some events
+    ///     at all, use triggers with conditions.
+    ///   - retries: further attempts after a failed one, 0…20. The default is 4.
+    ///   - options: what most functions do without.
+    ///   - run: the function.
+    public init<E: Event>(
+        _ id: String, batchesOf event: E.Type, max: Int, within: Duration, key: FlowKey? = nil,
+        if condition: String? = nil, retries: Int = 4, _ options: FunctionOption...,
+        run: @escaping @Sendable (Input, Step) async throws -> Output
+    ) where Input == [Received<E>] {
+        self.init(
+            id: id, triggers: [.event(E.self)], catchUp: .latest, retries: retries, options: options,
+            batch: BatchSettings(maxSize: max, timeout: within, key: key, condition: condition),
+            decodeInput: { try EventEnvelope.decodeBatch($0, Received<E>.init(raw:)) }, run: run)
+    }
+
+    /// A function that runs once for several events of several triggers, or whose events have no type of their own. See
+    /// the form with a type.
+    public init(
+        _ id: String, batchesOf triggers: [Trigger], max: Int, within: Duration, key: FlowKey? = nil,
+        if condition: String? = nil, retries: Int = 4, _ options: FunctionOption...,
+        run: @escaping @Sendable (Input, Step) async throws -> Output
+    ) where Input == [AnyEvent] {
+        self.init(
+            id: id, triggers: triggers, catchUp: .latest, retries: retries, options: options,
+            batch: BatchSettings(maxSize: max, timeout: within, key: key, condition: condition),
+            decodeInput: { try EventEnvelope.decodeBatch($0, AnyEvent.init(raw:)) }, run: run)
+    }
+
     /// The same function with a handler for runs that failed for good.
     ///
     /// The handler is a function of its own, `<id>-failure`: it runs once per failed run, has steps and retries, and
@@ -131,13 +172,14 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
     ) -> DurableFunction {
         precondition((0...20).contains(retries), "failure handler of '\(id)': retries must be 0…20, not \(retries)")
         let decodeInput = self.decodeInput
+        let isBatched = registration.flow.batch != nil
         var copy = self
         copy.failureHandler = FunctionRegistration(
             id: "\(id)-failure", name: "\(registration.name) (failure)",
             triggers: [.event("inngest/function.failed")], retries: retries, catchUp: .latest,
-            startTimeout: nil, finishTimeout: nil, handlesFailuresOf: id
+            startTimeout: nil, finishTimeout: nil, handlesFailuresOf: id, flow: FlowSettings(), problem: nil
         ) { runInput, step in
-            let failure = try Failure(raw: runInput.event, decodeInput: decodeInput)
+            let failure = try Failure(raw: runInput.event, ofBatch: isBatched, decodeInput: decodeInput)
             try await handler(failure, step)
             return Array("null".utf8)
         }

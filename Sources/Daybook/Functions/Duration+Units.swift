@@ -13,7 +13,7 @@ extension Duration {
     public static func days(_ days: Double) -> Duration { .seconds(days * 86_400) }
 
     /// Rounded up, so that nothing is due too early; durations beyond the range of `Int64` become its ends.
-    var wholeMilliseconds: Int64 {
+    package var wholeMilliseconds: Int64 {
         let (seconds, attoseconds) = components
         let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000)
         guard !overflow else { return seconds < 0 ? .min : .max }

@@ -2,7 +2,7 @@ internal import DaybookValues
 
 /// A run that failed for good, as its function's failure handler gets it. Sendable.
 public struct Failure<Input: Sendable>: Sendable {
-    /// The input of the failed run.
+    /// The input of the failed run; of a function of batches all its events.
     public let input: Input
     /// Why it failed.
     public let error: FailureError
@@ -13,9 +13,12 @@ public struct Failure<Input: Sendable>: Sendable {
     /// The event `inngest/function.failed` as JSON text in UTF-8.
     public let raw: [UInt8]
 
-    init(raw: [UInt8], decodeInput: (_ event: [UInt8]) throws -> Input) throws {
+    /// - Parameter ofBatch: the input is what `data.events` has; a run that was not started by a batch may have only
+    ///   `data.event`.
+    init(raw: [UInt8], ofBatch: Bool, decodeInput: (_ event: [UInt8]) throws -> Input) throws {
         let envelope = try EventEnvelope(raw)
-        guard let data = envelope.view.member("data"), let event = data.member("event") else {
+        let data = envelope.view.member("data")
+        guard let data, let event = (ofBatch ? data.member("events") : nil) ?? data.member("event") else {
             throw envelope.error(field: "data.event", "is missing")
         }
         let error = data.member("error")

@@ -27,6 +27,10 @@ public struct FunctionRegistration: Sendable {
     /// Set on a failure handler: the id, within the app, of the function whose failed runs it handles. Its trigger
     /// `inngest/function.failed` counts only when `data.function_id` is that function's whole id.
     public let handlesFailuresOf: String?
+    /// How its runs are limited, put off, merged, ordered and cancelled; a failure handler has none of it.
+    package let flow: FlowSettings
+    /// Why it cannot be registered, as far as its options show; names the option. Nil when nothing is wrong.
+    package let problem: String?
 
     /// Decodes the input, runs the function, encodes what it returns.
     package let run: @Sendable (RunInput, Step) async throws -> [UInt8]
@@ -38,17 +42,27 @@ public struct FunctionRegistration: Sendable {
 /// What starts a function. Sendable.
 public struct Trigger: Sendable, Hashable {
     package enum Kind: Sendable, Hashable {
-        case event(name: String)
+        case event(name: String, condition: String?)
         case cron(String)
     }
     package let kind: Kind
 
-    /// Every event of that name. A name that ends in `/*` or `.*` takes all events whose name starts with what stands
-    /// before the star: `shop/*`, `auth/user.*`.
-    public static func event(_ name: String) -> Trigger { Trigger(kind: .event(name: name)) }
+    /// Every event of that name, or those for which a condition is true.
+    ///
+    /// - Parameters:
+    ///   - name: a name that ends in `/*` or `.*` takes all events whose name starts with what stands before the star:
+    ///     `shop/*`, `auth/user.*`.
+    ///   - condition: an expression; the event is `event`: `event.data.plan == 'pro'`. An event for which it is false, has
+    ///     no value or cannot be worked out starts no run. The default takes every event of the name. It is checked when
+    ///     the function is registered.
+    public static func event(_ name: String, if condition: String? = nil) -> Trigger {
+        Trigger(kind: .event(name: name, condition: condition))
+    }
 
-    /// Every event of that type's name.
-    public static func event<E: Event>(_ type: E.Type) -> Trigger { Trigger(kind: .event(name: E.name)) }
+    /// Every event of that type's name, or those for which a condition is true. See the form with a name.
+    public static func event<E: Event>(_ type: E.Type, if condition: String? = nil) -> Trigger {
+        event(E.name, if: condition)
+    }
 
     /// Every tick of a schedule: five fields, or six with seconds first; a prefix `TZ=Area/City ` names the time zone,
     /// else it is UTC. The function gets the tick as an event called `inngest/scheduled.timer`.
@@ -63,25 +77,4 @@ public enum CatchUp: Sendable, Hashable {
     case skip
     /// One run for each missed tick, the newest `limit` of them: 1…10,000.
     case all(limit: Int)
-}
-
-/// A setting of a function that most do without. Sendable.
-public struct FunctionOption: Sendable {
-    enum Kind: Sendable {
-        case name(String)
-        case timeouts(start: Duration?, finish: Duration?)
-    }
-    let kind: Kind
-
-    /// What people are shown in place of the id.
-    public static func name(_ name: String) -> FunctionOption { FunctionOption(kind: .name(name)) }
-
-    /// Cancels runs that take too long.
-    ///
-    /// - Parameters:
-    ///   - start: from the creation of the run to the start of its first step. The default is no limit.
-    ///   - finish: from there to the end of the run, sleeps and waits included. The default is no limit.
-    public static func timeouts(start: Duration? = nil, finish: Duration? = nil) -> FunctionOption {
-        FunctionOption(kind: .timeouts(start: start, finish: finish))
-    }
 }

@@ -96,8 +96,10 @@ package enum StepOperation: Sendable {
     case sleep(milliseconds: Int64)
     /// May lie in the past: due at once. More than 366 days ahead is the driver's to refuse with `failed`. → any JSON.
     case sleepUntil(Timestamp)
+    /// Events count for which all matches hold and the condition is true: an expression in which `event` is the run's own
+    /// event and `async` the one that came. One that is none is the driver's to refuse with `failed`, not retriable.
     /// → the event as JSON, or `null` when the time is up.
-    case waitForEvent(name: String, matches: [JSONFieldMatch], timeoutMilliseconds: Int64)
+    case waitForEvent(name: String, matches: [JSONFieldMatch], condition: String?, timeoutMilliseconds: Int64)
     /// → what the function returned; `failed` when it failed, was cancelled, does not exist, or the time is up.
     case invoke(InvokeTarget, data: [UInt8], timeoutMilliseconds: Int64)
     /// → the array of their ids.
@@ -210,7 +212,7 @@ package struct RunInput: Sendable {
     package var runID: String
     /// The whole id: `<app id>-<function id>`.
     package var functionID: String
-    /// The trigger event, tick or failure as JSON.
+    /// The trigger event, tick or failure as JSON; of a batch the array of its events.
     package var event: [UInt8]
     /// Of the code between steps, counted from 1.
     package var attempt: Int

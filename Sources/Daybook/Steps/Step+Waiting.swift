@@ -28,44 +28,85 @@ extension Step {
         _ = try await execution.call(id, interruptible: true) { .sleepUntil(timestamp) }
     }
 
-    /// Waits for an event of a type. Events count from the moment the wait is recorded.
+    /// Waits for an event of a type. Events count from the moment the wait is recorded; the run's own event never does.
+    ///
+    /// ```swift
+    /// let paid = try await step.waitForEvent(
+    ///     "paid", InvoicePaid.self, where: .field("invoiceId", equals: invoice.id),
+    ///     if: "async.data.cents >= event.data.cents", timeout: .days(30))
+    /// ```
     ///
     /// - Parameters:
     ///   - id: what names the step.
     ///   - event: the type; its name is the event's, without wildcards.
     ///   - matches: what must hold of its data, all of it. The default takes any event of the name.
+    ///   - condition: an expression that must be true as well; `event` is the run's own event (of a batch the first),
+    ///     `async` the one that came. An event for which it has no value or cannot be worked out does not count. The
+    ///     default is none.
     ///   - timeout: at most 366 days; zero or less returns nil at once.
     /// - Returns: the event, or nil when the time is up.
-    /// - Throws: `StepMisuseError`, `CancellationError`.
+    /// - Throws: `StepError` at once, and not again, when the condition is no expression; `StepMisuseError`;
+    ///   `CancellationError`.
     public nonisolated(nonsending) func waitForEvent<E: Event>(
-        _ id: String, _ event: E.Type, where matches: FieldMatch..., timeout: Duration
+        _ id: String, _ event: E.Type, where matches: FieldMatch..., if condition: String? = nil, timeout: Duration
     ) async throws -> Received<E>? {
-        try await wait(id, name: E.name, matches, timeout, wanted: Received<E>.self) { try Received<E>(raw: $0) }
+        try await wait(id, name: E.name, matches, condition, timeout, wanted: Received<E>.self) {
+            try Received<E>(raw: $0)
+        }
     }
 
-    /// Waits for an event by name. Events count from the moment the wait is recorded.
+    /// Waits for an event of a type whose field equals the same field of the run's own event. A field that both lack
+    /// counts as equal. For fields of different names use `where` or `if`; see that form for the rest.
+    ///
+    /// - Parameter path: member names, and indexes into arrays, joined by dots; relative to the `data` of both: `orderId`.
+    public nonisolated(nonsending) func waitForEvent<E: Event>(
+        _ id: String, _ event: E.Type, match path: String, timeout: Duration
+    ) async throws -> Received<E>? {
+        let condition = try Self.matchExpression(path, id)
+        return try await waitForEvent(id, event, if: condition, timeout: timeout)
+    }
+
+    /// Waits for an event by name. Events count from the moment the wait is recorded. See the form with a type.
     ///
     /// - Parameters:
     ///   - id: what names the step.
     ///   - name: the event's name, without wildcards.
     ///   - matches: what must hold of its data, all of it. The default takes any event of the name.
+    ///   - condition: an expression that must be true as well. The default is none.
     ///   - timeout: at most 366 days; zero or less returns nil at once.
     /// - Returns: the event, or nil when the time is up.
-    /// - Throws: `StepMisuseError`, `CancellationError`.
+    /// - Throws: `StepError` at once, and not again, when the condition is no expression; `StepMisuseError`;
+    ///   `CancellationError`.
     public nonisolated(nonsending) func waitForEvent(
-        _ id: String, name: String, where matches: FieldMatch..., timeout: Duration
+        _ id: String, name: String, where matches: FieldMatch..., if condition: String? = nil, timeout: Duration
     ) async throws -> AnyEvent? {
-        try await wait(id, name: name, matches, timeout, wanted: AnyEvent.self) { try AnyEvent(raw: $0) }
+        try await wait(id, name: name, matches, condition, timeout, wanted: AnyEvent.self) { try AnyEvent(raw: $0) }
+    }
+
+    /// Waits for an event by name whose field equals the same field of the run's own event. See the form with a type.
+    public nonisolated(nonsending) func waitForEvent(
+        _ id: String, name: String, match path: String, timeout: Duration
+    ) async throws -> AnyEvent? {
+        let condition = try Self.matchExpression(path, id)
+        return try await waitForEvent(id, name: name, if: condition, timeout: timeout)
+    }
+
+    private static func matchExpression(_ path: String, _ id: String) throws(StepMisuseError) -> String {
+        do throws(FieldPath.Problem) {
+            return try FieldPath(path).matchExpression
+        } catch {
+            throw StepMisuseError("step '\(id)': match: \(error)")
+        }
     }
 
     private nonisolated(nonsending) func wait<Found>(
-        _ id: String, name: String, _ matches: [FieldMatch], _ timeout: Duration, wanted: Found.Type,
-        decode: ([UInt8]) throws -> Found
+        _ id: String, name: String, _ matches: [FieldMatch], _ condition: String?, _ timeout: Duration,
+        wanted: Found.Type, decode: ([UInt8]) throws -> Found
     ) async throws -> Found? {
         let milliseconds = try Self.milliseconds(timeout, "the timeout of the wait", id)
         let fields = try matches.map { JSONFieldMatch(path: $0.path, value: try $0.value.get()) }
         let result = try await execution.call(id, interruptible: true) {
-            .waitForEvent(name: name, matches: fields, timeoutMilliseconds: milliseconds)
+            .waitForEvent(name: name, matches: fields, condition: condition, timeoutMilliseconds: milliseconds)
         }
         if result.bytes == ValueCoding.null { return nil }
         return try execution.decoded(result, wanted) { bytes in

@@ -74,9 +74,13 @@ final class LiveRun: RunDriver, @unchecked Sendable {
 
     func didAbandon(_ key: StepKey, of run: RunExecution) {}
 
-    func didBecomeQuiet(_ run: RunExecution) {
+    func didBecomeQuiet(_ run: RunExecution, report: Int) {
         node.mailbox.post(.quiet(self))
     }
+
+    func wantsSlots(_ count: Int, of run: RunExecution) {}
+
+    func returnsSlots(_ count: Int, of run: RunExecution) {}
 
     func didEnd(_ run: RunExecution, _ outcome: RunOutcome) {
         node.mailbox.post(.end(self, outcome))

@@ -29,6 +29,9 @@ final class MemoryDriver: RunDriver {
         /// Results of bodies that wait for `flush`.
         var unflushed: [(RunExecution, StepKey, Int, BodyResult)] = []
         var failures: [(StepKey, ErrorFacts)] = []
+        var quietReport = 0
+        var slotsAskedFor = 0
+        var slotsGivenBack = 0
     }
 
     /// What a driver does by itself.
@@ -92,8 +95,21 @@ final class MemoryDriver: RunDriver {
         state.withLock { $0.abandoned.append(key) }
     }
 
-    func didBecomeQuiet(_ run: RunExecution) {
-        state.withLock { $0.quietCount += 1 }
+    func wantsSlots(_ count: Int, of run: RunExecution) {
+        precondition(count > 0)
+        state.withLock { $0.slotsAskedFor += count }
+    }
+
+    func returnsSlots(_ count: Int, of run: RunExecution) {
+        precondition(count > 0)
+        state.withLock { $0.slotsGivenBack += count }
+    }
+
+    func didBecomeQuiet(_ run: RunExecution, report: Int) {
+        state.withLock {
+            $0.quietCount += 1
+            $0.quietReport = report
+        }
         if habits.goesColdWhenQuiet { run.close(.ifQuiet) }
     }
 
@@ -169,6 +185,10 @@ final class MemoryDriver: RunDriver {
         if submits { submit([run]) }
     }
 
+    func grantSlots(_ count: Int = 1, to run: RunExecution) {
+        for _ in 0..<count where run.grantSlot() { submit([run]) }
+    }
+
     private func submit(_ runs: [RunExecution]) {
         runs.first?.pool.submit(contentsOf: runs)
     }
@@ -186,6 +206,10 @@ final class MemoryDriver: RunDriver {
     var journal: [Record] { state.withLock { $0.journal } }
     var bodiesStarted: [String] { state.withLock { $0.bodiesStarted } }
     var quietCount: Int { state.withLock { $0.quietCount } }
+    /// The number of the newest.
+    var quietReport: Int { state.withLock { $0.quietReport } }
+    var slotsAskedFor: Int { state.withLock { $0.slotsAskedFor } }
+    var slotsGivenBack: Int { state.withLock { $0.slotsGivenBack } }
     var outcomes: [String] {
         state.withLock { state in
             state.outcomes.map {

@@ -10,7 +10,7 @@ enum Resumption {
     case handed(HandedResult)
     /// Run the body, as this attempt.
     case retry(Int)
-    /// Nothing recorded is left to hand over: the call may begin.
+    /// The call may begin: nothing recorded is left to hand over, or there is a slot for its body.
     case begin
     /// The run's own code cancelled the branch.
     case interrupted
@@ -52,8 +52,12 @@ struct CallTable: ~Copyable {
         case deferred
         /// Until the driver delivers; the run may be quiet meanwhile.
         case waiting
-        /// A body runs, or a result or failure is being recorded.
+        /// A body that may begin as soon as there is a slot for it.
+        case queued
+        /// A body runs, or its result or failure is being recorded.
         case busy
+        /// Events are being recorded.
+        case sending
         case retryPause
         /// Its result is in `ready`.
         case ready
@@ -98,12 +102,19 @@ struct CallTable: ~Copyable {
     private static let slotsScannedMax = 8
     private var ready = ReadyQueue()
     private var deferred = RingQueue<CallTicket>()
+    /// Bodies that wait for a slot, in the order in which they asked; some of them may have gone.
+    private var queuedBodies: [CallTicket] = []
+    private var queuedHead = 0
     private var parkedCursor = 0
 
     /// Calls that have not returned.
     private(set) var openCount = 0
-    /// Calls whose body runs or whose result is being recorded.
+    /// Calls whose body runs or whose result is being recorded, events included.
     private(set) var busyCount = 0
+    /// Those of them that are bodies.
+    private(set) var bodyCount = 0
+    /// Calls whose body waits for a slot.
+    private(set) var queuedBodyCount = 0
 
     init(_ memo: Memo) {
         openCalls = memo.openCalls
@@ -203,22 +214,36 @@ struct CallTable: ~Copyable {
     }
 
     mutating func willOpen(_ ticket: CallTicket, isBusy: Bool) {
-        setWaiting(ticket, isBusy ? .busy : .waiting)
+        setWaiting(ticket, isBusy ? .sending : .waiting)
         if isBusy { busyCount += 1 }
+    }
+
+    mutating func queueBody(_ ticket: CallTicket) {
+        slots[ticket.slot].state = .queued
+        queuedBodies.append(ticket)
+        queuedBodyCount += 1
     }
 
     mutating func willRunBody(_ ticket: CallTicket) {
         setWaiting(ticket, .busy)
         busyCount += 1
+        bodyCount += 1
     }
 
     mutating func didCancelBody(_ ticket: CallTicket) {
-        leaveBusy(ticket.slot, for: .begun)
+        change(ticket.slot, to: .begun)
         leaveDriver(ticket.slot)
     }
 
-    private mutating func leaveBusy(_ slot: Int, for state: State) {
-        if slots[slot].state == .busy { busyCount -= 1 }
+    private mutating func change(_ slot: Int, to state: State) {
+        switch slots[slot].state {
+        case .busy:
+            busyCount -= 1
+            bodyCount -= 1
+        case .sending: busyCount -= 1
+        case .queued: queuedBodyCount -= 1
+        case .begun, .deferred, .waiting, .retryPause, .ready: break
+        }
         slots[slot].state = state
     }
 
@@ -233,7 +258,7 @@ struct CallTable: ~Copyable {
 
     /// The call returns; its place may be used again.
     mutating func release(_ ticket: CallTicket) {
-        leaveBusy(ticket.slot, for: .begun)
+        change(ticket.slot, to: .begun)
         if slots[ticket.slot].isWithDriver { leaveDriver(ticket.slot) }
         let generation = slots[ticket.slot].generation
         slots[ticket.slot] = Slot(generation: generation &+ 1, key: StepKey(""))
@@ -328,6 +353,24 @@ struct CallTable: ~Copyable {
         resume(ticket.slot, with: .begin)
     }
 
+    /// Lets the body begin that has waited longest. Only when there is a slot for it.
+    mutating func beginNextQueuedBody() {
+        while queuedHead < queuedBodies.count {
+            let ticket = queuedBodies[queuedHead]
+            queuedHead += 1
+            if queuedHead == queuedBodies.count || queuedHead > 64 && queuedHead * 2 > queuedBodies.count {
+                queuedBodies.removeFirst(queuedHead)
+                queuedHead = 0
+            }
+            guard slots[ticket.slot].generation == ticket.generation, slots[ticket.slot].state == .queued else {
+                continue
+            }
+            change(ticket.slot, to: .begun)
+            resume(ticket.slot, with: .begin)
+            return
+        }
+    }
+
     /// For a run that is stopped, where no call parks any more.
     var hasParked: Bool {
         mutating get {
@@ -363,17 +406,19 @@ struct CallTable: ~Copyable {
         case .completed(let bytes): setResult(slot, .output(bytes))
         case .failed(let facts): setResult(slot, .failed(facts))
         case .retryPending:
-            leaveBusy(slot, for: .retryPause)
+            change(slot, to: .retryPause)
             if slots[slot].isInterruptRequested { resume(slot, with: .interrupted) }
+        // It has been told already and waits for its slot.
+        case .retry where slots[slot].state == .queued: break
         case .retry(let attempt):
-            leaveBusy(slot, for: .retryPause)
+            change(slot, to: .retryPause)
             slots[slot].retryAttempt = attempt
             if !holdsRetries, slots[slot].continuation != nil { resume(slot, with: takeRetry(slot)) }
         }
     }
 
     private mutating func setResult(_ slot: Int, _ result: HandedResult) {
-        leaveBusy(slot, for: .ready)
+        change(slot, to: .ready)
         slots[slot].result = result
         ready.insert(order: orderNext, CallTicket(slot: slot, generation: slots[slot].generation))
         orderNext += 1

@@ -17,8 +17,7 @@ package protocol RunDriver: AnyObject, Sendable {
     /// What it returns comes back with `bodyDidEnd`.
     func bodyWillStart(_ key: StepKey, attempt: Int, of run: RunExecution) -> BodyStart
 
-    /// A body ended. On the thread that ran it, also when the run was closed meanwhile: a concurrency slot is free
-    /// only now. Answer a success with `deliver(.recorded)` once it is journaled; a failure with `.failed` when it is
+    /// A body ended. On the thread that ran it, also when the run was closed meanwhile. Answer a success with `deliver(.recorded)` once it is journaled; a failure with `.failed` when it is
     /// final, else with `.retryPending` once it is journaled and `.retry` when the next attempt is due; nothing is
     /// awaited after `.cancelled`. A closed run may be answered or not.
     func bodyDidEnd(_ key: StepKey, attempt: Int, _ start: BodyStart, _ result: BodyResult, of run: RunExecution)
@@ -28,10 +27,21 @@ package protocol RunDriver: AnyObject, Sendable {
     func didAbandon(_ key: StepKey, of run: RunExecution)
 
     /// Nothing can move: calls wait, no body runs, no result is on its way. Reported again whenever that is so anew.
-    /// `close(.ifQuiet)` unwinds the run. On the run's own thread.
-    func didBecomeQuiet(_ run: RunExecution)
+    /// `close(.ifQuiet)` unwinds the run, `yieldIfQuiet` takes its slots. The report may be out of date when it is looked
+    /// at; both say so, and another one follows then. On the run's own thread.
+    /// - Parameter report: counts the reports of this run from 1.
+    func didBecomeQuiet(_ run: RunExecution, report: Int)
 
-    /// The run's code has returned; the last call, and exactly one per started run. On the run's own thread.
+    /// So many bodies of the run wait for a slot beside those it has and has asked for before: each comes by `grantSlot`.
+    /// Only with `Options.limitsBodies`. On the run's own thread.
+    func wantsSlots(_ count: Int, of run: RunExecution)
+
+    /// The run gives back so many of its slots; it has one left at least. Only with `Options.limitsBodies`. On the run's
+    /// own thread.
+    func returnsSlots(_ count: Int, of run: RunExecution)
+
+    /// The run's code has returned, and with it all its bodies: its slots are free only now. The last call, and exactly
+    /// one per started run. On the run's own thread.
     func didEnd(_ run: RunExecution, _ outcome: RunOutcome)
 
     /// The author reports progress, for the run or for one step. On any thread, at any rate: keep the newest.
@@ -96,10 +106,8 @@ package enum StepOperation: Sendable {
     case sleep(milliseconds: Int64)
     /// May lie in the past: due at once. More than 366 days ahead is the driver's to refuse with `failed`. → any JSON.
     case sleepUntil(Timestamp)
-    /// Events count for which all matches hold and the condition is true: an expression in which `event` is the run's own
-    /// event and `async` the one that came. One that is none is the driver's to refuse with `failed`, not retriable.
     /// → the event as JSON, or `null` when the time is up.
-    case waitForEvent(name: String, matches: [JSONFieldMatch], condition: String?, timeoutMilliseconds: Int64)
+    case waitForEvent(name: String, matches: [JSONFieldMatch], timeoutMilliseconds: Int64)
     /// → what the function returned; `failed` when it failed, was cancelled, does not exist, or the time is up.
     case invoke(InvokeTarget, data: [UInt8], timeoutMilliseconds: Int64)
     /// → the array of their ids.
@@ -212,7 +220,7 @@ package struct RunInput: Sendable {
     package var runID: String
     /// The whole id: `<app id>-<function id>`.
     package var functionID: String
-    /// The trigger event, tick or failure as JSON; of a batch the array of its events.
+    /// The trigger event, tick or failure as JSON.
     package var event: [UInt8]
     /// Of the code between steps, counted from 1.
     package var attempt: Int

@@ -33,7 +33,8 @@ extension RunExecution {
     /// A loop that swallows every error would keep a thread for ever. It is left where it is, with its memory.
     private nonisolated(nonsending) func leaveForEver() async -> CancellationError {
         logger.error("the function goes on calling steps although its run was put aside; its task is abandoned")
-        end(.closed)
+        // Bodies of other branches may run, and they hold slots.
+        if options.limitsBodies { own.pointee.isAbandoned = true } else { end(.closed) }
         // Nobody holds the continuation: this never returns.
         await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
         return CancellationError()
@@ -156,6 +157,11 @@ extension RunExecution {
             throw fail(changed(key, recorded: recorded, wanted: "the body of a step"))
         }
         while true {
+            if options.limitsBodies, isShortOfSlots {
+                own.pointee.calls.queueBody(ticket)
+                let resumption = await parkInterruptibly(ticket)
+                guard case .begin = resumption else { return try value(resumption, of: ticket, key, coding) }
+            }
             if Task.isCancelled { throw endWithoutResult(.interrupted, ticket) }
             own.pointee.calls.willRunBody(ticket)
             let end = await withTaskExecutorPreference(pool) {

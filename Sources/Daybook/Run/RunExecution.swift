@@ -10,6 +10,9 @@ internal import Synchronization
 /// for to its call; then starts calls that are not recorded; then reports quiet. Recorded results and new ones are
 /// handed over by the same rule, so a run that is started again takes the same course.
 ///
+/// **Slots.** With `Options.limitsBodies` no more bodies run than the run has slots: one to begin with, more as `grantSlot`
+/// brings them, none after `yieldIfQuiet` until the next grant. A body without one waits, which the code does not see.
+///
 /// **State.** `shared` is what other threads leave; `own` is touched only during a turn.
 /// `isOnOwnThread` says whether the caller is in one, and every step call checks it.
 package final class RunExecution: TaskExecutor, @unchecked Sendable {
@@ -19,15 +22,18 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         package var decodesOwnResults: Bool
         /// Step calls in one run before it fails.
         package var stepsMax: Int
+        /// Bodies wait for a slot; the driver hands them out.
+        package var limitsBodies: Bool
         /// Asked before every body what takes its place, if anything does. For tests.
         package var standIn: (@Sendable (_ key: StepKey, _ attempt: Int) -> StandIn?)?
 
         package init(
-            decodesOwnResults: Bool = false, stepsMax: Int = 10_000,
+            decodesOwnResults: Bool = false, stepsMax: Int = 10_000, limitsBodies: Bool = false,
             standIn: (@Sendable (_ key: StepKey, _ attempt: Int) -> StandIn?)? = nil
         ) {
             self.decodesOwnResults = decodesOwnResults
             self.stepsMax = stepsMax
+            self.limitsBodies = limitsBodies
             self.standIn = standIn
         }
     }
@@ -64,10 +70,16 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         var jobs = RingQueue<UnownedJob>()
         var deliveries: [Delivery] = []
         var interrupts: [CallTicket] = []
+        /// Slots that were granted.
+        var grants = 0
+        /// All slots, and what was asked for, were taken away while the run was quiet.
+        var hasYielded = false
         var closing: CloseMode?
         /// The next turn has not seen `closing` yet.
         var isClosingNew = false
         var isQuiet = false
+        /// How often the run became quiet.
+        var quietReports = 0
         /// The last turn ended with a result whose call was still on its way back from its body.
         var awaitsHopBack = false
         var task: Task<Void, Never>?
@@ -96,6 +108,13 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         var callsAfterStop = 0
         var hasEnded = false
         var hasReportedQuiet = false
+        var quietReports = 0
+        /// Bodies that may run at a time; of no meaning without `limitsBodies`.
+        var slots = 1
+        /// Slots asked for and not granted yet.
+        var slotsWanted = 0
+        /// The code is left behind; the run ends once none of its bodies runs.
+        var isAbandoned = false
     }
     let own: UnsafeMutablePointer<Confined>
 
@@ -246,19 +265,22 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
             switch lookAround() {
             case .again: continue
             case .moveConfined: moveConfined()
-            case .reportQuiet: driver.didBecomeQuiet(self)
+            case .settleSlots: settleSlots()
+            case .reportQuiet: driver.didBecomeQuiet(self, report: own.pointee.quietReports)
             case .pause: return
             }
         }
     }
 
-    private enum Next { case again, moveConfined, reportQuiet, pause }
+    private enum Next { case again, moveConfined, settleSlots, reportQuiet, pause }
 
     /// With no job left: takes what others left, else says what the run itself can do next.
     private func lookAround() -> Next {
         let canMove = canMoveConfined
         let isQuiet = !canMove && isWaiting && !own.pointee.hasReportedQuiet
         let awaitsHopBack = !canMove && own.pointee.calls.hasReady
+        // Before the run is quiet: then its slots may be gone.
+        let settlesSlots = options.limitsBodies && !canMove && slotsToAskFor != 0
         // Two arrays change places for ever, so that a delivery allocates nothing.
         var deliveries = own.pointee.spareDeliveries
         own.pointee.spareDeliveries = []
@@ -266,8 +288,18 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
         var closing: CloseMode?
         let next = shared.withLock { shared -> Next in
             if !shared.jobs.isEmpty || !shared.deliveries.isEmpty || !shared.interrupts.isEmpty
-                || shared.isClosingNew
+                || shared.isClosingNew || shared.grants > 0
             {
+                if shared.hasYielded {
+                    own.pointee.slots = 0
+                    own.pointee.slotsWanted = 0
+                    shared.hasYielded = false
+                }
+                if shared.grants > 0 {
+                    own.pointee.slots += shared.grants
+                    own.pointee.slotsWanted = max(0, own.pointee.slotsWanted - shared.grants)
+                    shared.grants = 0
+                }
                 while let job = shared.jobs.popFirst() { own.pointee.jobs.append(job) }
                 swap(&deliveries, &shared.deliveries)
                 swap(&interrupts, &shared.interrupts)
@@ -280,8 +312,11 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
                 shared.isQuiet = false
                 return .moveConfined
             }
+            if settlesSlots { return .settleSlots }
             if isQuiet {
                 shared.isQuiet = true
+                own.pointee.quietReports += 1
+                shared.quietReports = own.pointee.quietReports
                 return .reportQuiet
             }
             swap(&deliveries, &own.pointee.spareDeliveries)
@@ -302,7 +337,7 @@ package final class RunExecution: TaskExecutor, @unchecked Sendable {
                 }
             }
         case .reportQuiet: own.pointee.hasReportedQuiet = true
-        case .moveConfined: break
+        case .moveConfined, .settleSlots: break
         case .pause:
             // Another thread may be in the next turn by now: nothing confined is touched any more.
             return next
@@ -340,26 +375,37 @@ extension RunExecution {
     }
 
     private var canMoveConfined: Bool {
-        if own.pointee.stop != nil { return own.pointee.calls.hasParked }
+        if own.pointee.stop != nil { return own.pointee.calls.hasParked || isToBeLeft }
         if own.pointee.isClosingAfterBodies { return own.pointee.calls.busyCount == 0 }
-        return own.pointee.calls.canHandOver || own.pointee.calls.canBeginDeferred
+        return own.pointee.calls.canHandOver || own.pointee.calls.canBeginDeferred || canBeginQueuedBody
+    }
+
+    private var isToBeLeft: Bool {
+        own.pointee.isAbandoned && !own.pointee.hasEnded && own.pointee.calls.bodyCount == 0
     }
 
     private var isWaiting: Bool {
         own.pointee.stop == nil && !own.pointee.isClosingAfterBodies && own.pointee.calls.openCount > 0
-            && own.pointee.calls.busyCount == 0 && !own.pointee.calls.hasReady
+            && own.pointee.calls.busyCount == 0 && own.pointee.calls.queuedBodyCount == 0
+            && !own.pointee.calls.hasReady
     }
 
     /// One step of rule 2, with no job queued.
     private func moveConfined() {
         own.pointee.hasReportedQuiet = false
         if own.pointee.stop != nil {
-            own.pointee.calls.resumeNextParked(with: .stopped)
+            if own.pointee.calls.hasParked {
+                own.pointee.calls.resumeNextParked(with: .stopped)
+            } else {
+                end(.closed)
+            }
         } else if own.pointee.isClosingAfterBodies {
             closeNow()
         } else if own.pointee.calls.canHandOver {
             own.pointee.calls.handOver()
             noteReplayEnd()
+        } else if !own.pointee.calls.canBeginDeferred {
+            own.pointee.calls.beginNextQueuedBody()
         } else {
             own.pointee.calls.beginNextDeferred()
             replay.isReplaying.store(false, ordering: .relaxed)

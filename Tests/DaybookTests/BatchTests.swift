@@ -70,6 +70,31 @@ struct BatchTests {
     }
 
     @Test
+    func `a function of batches is invoked with one event`() {
+        let nothing = DurableFunction("nothing", batchesOf: Ping.self, max: 2, within: .seconds(1)) { _, _ in }
+        let run = ManualRun(MemoryDriver.Habits(completesAtOnce: false)) { [sum] event, step in
+            async let added = step.invoke("add", sum, data: event.data)
+            async let done: Void = step.invoke("none", nothing, data: event.data)
+            _ = try await done
+            return try await added
+        }
+        let targets = run.driver.state.withLock { state in
+            state.open.values.compactMap { call -> InvokeTarget? in
+                if case .invoke(let target, let data, _) = call, data == Array(#"{"n":1,"user":"ada"}"#.utf8) {
+                    target
+                } else {
+                    nil
+                }
+            }
+        }
+        #expect(Set(targets) == [.sameApp("sum"), .sameApp("nothing")])
+        run.driver.complete(StepKey("none"), "null", of: run.run)
+        run.driver.complete(StepKey("add"), #""a=1 b=2""#, of: run.run)
+        run.go()
+        #expect(run.outcome == #""a=1 b=2""#)
+    }
+
+    @Test
     func `the failure handler of a batch gets all its events`() throws {
         let seen = Mutex<[String]>([])
         let function = sum.onFailure { failure, _ in

@@ -118,8 +118,9 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
     /// A function that runs once for several events of a type.
     ///
     /// A run starts when there are `max` events, when they come to 10 MiB, or `within` after the first of them, whichever
-    /// is first; events that are held until then survive a crash. Their order is not promised. An event with an id is taken
-    /// once in 30 minutes. Limits and steps are those of any run; keys see the first event.
+    /// is first; events that are held until then survive a crash. They come in the order in which they were recorded. An
+    /// event with an id of its own is taken once in 30 minutes. Limits and steps are those of any run; keys see the first
+    /// event.
     ///
     /// It cannot be combined with `rateLimit`, `idempotency`, `debounce`, `priority`, `singleton` or `cancelOn`.
     ///
@@ -162,7 +163,8 @@ public struct DurableFunction<Input: Sendable, Output: Sendable>: FunctionDefini
     /// The same function with a handler for runs that failed for good.
     ///
     /// The handler is a function of its own, `<id>-failure`: it runs once per failed run, has steps and retries, and
-    /// survives a crash. It does not run for cancelled runs. Only one is kept: the last one given.
+    /// survives a crash. It does not run for cancelled runs, and none of the function's options are its own. Only one is
+    /// kept: the last one given.
     ///
     /// - Parameters:
     ///   - retries: further attempts of the handler, 0…20. The default is 4.

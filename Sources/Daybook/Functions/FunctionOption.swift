@@ -114,7 +114,7 @@ public struct FunctionOption: Sendable {
     /// held survives a crash.
     ///
     /// - Parameters:
-    ///   - period: how long after the last event the run starts, plus about a second: 1 second…7 days.
+    ///   - period: how long after the last event the run starts: 1 second…7 days.
     ///   - timeout: the latest start, counted from the first event: at least 1 second. The default is none: as long as
     ///     events keep coming, no run starts.
     ///   - key: each value on its own. The default is one for all.

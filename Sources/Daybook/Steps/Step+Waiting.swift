@@ -141,6 +141,31 @@ extension Step {
         try await invoke(id, .sameApp(function.id), data, timeout, NoResult.self)
     }
 
+    /// Adds an event to the next batch of a function and waits for what the run of that batch returns.
+    ///
+    /// - Parameters:
+    ///   - id: what names the step.
+    ///   - function: a function of the same app.
+    ///   - data: the payload of the event.
+    ///   - timeout: at most 366 days, the wait for the batch included. The default is 365. When it is up the function goes
+    ///     on; this call fails.
+    /// - Returns: what the run returned; every event of the batch gets the same.
+    /// - Throws: `StepError` when it failed, was cancelled or took too long; `StepMisuseError`; `CancellationError`.
+    @discardableResult
+    public nonisolated(nonsending) func invoke<E: Event, Output: Codable & Sendable>(
+        _ id: String, _ function: DurableFunction<[Received<E>], Output>, data: E, timeout: Duration = .days(365)
+    ) async throws -> Output {
+        try await invoke(id, .sameApp(function.id), data, timeout, CodableResult<Output>.self)
+    }
+
+    /// Adds an event to the next batch of a function that returns nothing and waits for its end. See the form with a
+    /// result.
+    public nonisolated(nonsending) func invoke<E: Event>(
+        _ id: String, _ function: DurableFunction<[Received<E>], Void>, data: E, timeout: Duration = .days(365)
+    ) async throws {
+        try await invoke(id, .sameApp(function.id), data, timeout, NoResult.self)
+    }
+
     /// Runs a function known by its id and waits for what it returns.
     ///
     /// - Parameters:

@@ -17,8 +17,8 @@ package protocol RunDriver: AnyObject, Sendable {
     /// What it returns comes back with `bodyDidEnd`.
     func bodyWillStart(_ key: StepKey, attempt: Int, of run: RunExecution) -> BodyStart
 
-    /// A body ended. On the thread that ran it, also when the run was closed meanwhile. Answer a success with `deliver(.recorded)` once it is journaled; a failure with `.failed` when it is
-    /// final, else with `.retryPending` once it is journaled and `.retry` when the next attempt is due; nothing is
+    /// A body ended. On the thread that ran it, also when the run was closed meanwhile. Answer a success with
+    /// `deliver(.recorded)` once it is journaled; a failure with `.failed` when it is final, else with `.retryPending` once it is journaled and `.retry` when the next attempt is due; nothing is
     /// awaited after `.cancelled`. A closed run may be answered or not.
     func bodyDidEnd(_ key: StepKey, attempt: Int, _ start: BodyStart, _ result: BodyResult, of run: RunExecution)
 
@@ -106,8 +106,10 @@ package enum StepOperation: Sendable {
     case sleep(milliseconds: Int64)
     /// May lie in the past: due at once. More than 366 days ahead is the driver's to refuse with `failed`. → any JSON.
     case sleepUntil(Timestamp)
+    /// Events count for which all matches hold and the condition is true: an expression in which `event` is the run's own
+    /// event and `async` the one that came. One that is none is the driver's to refuse with `failed`, not retriable.
     /// → the event as JSON, or `null` when the time is up.
-    case waitForEvent(name: String, matches: [JSONFieldMatch], timeoutMilliseconds: Int64)
+    case waitForEvent(name: String, matches: [JSONFieldMatch], condition: String?, timeoutMilliseconds: Int64)
     /// → what the function returned; `failed` when it failed, was cancelled, does not exist, or the time is up.
     case invoke(InvokeTarget, data: [UInt8], timeoutMilliseconds: Int64)
     /// → the array of their ids.
@@ -220,7 +222,7 @@ package struct RunInput: Sendable {
     package var runID: String
     /// The whole id: `<app id>-<function id>`.
     package var functionID: String
-    /// The trigger event, tick or failure as JSON.
+    /// The trigger event, tick or failure as JSON; of a batch the array of its events.
     package var event: [UInt8]
     /// Of the code between steps, counted from 1.
     package var attempt: Int

@@ -32,7 +32,9 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .target(name: "DaybookValues", swiftSettings: settings),
-        .target(name: "DaybookCore", dependencies: ["DaybookValues"], swiftSettings: settings),
+        // Expressions; for anybody who wants them, so without dependencies.
+        .target(name: "DaybookCEL", swiftSettings: settings),
+        .target(name: "DaybookCore", dependencies: ["DaybookCEL", "DaybookValues"], swiftSettings: settings),
         .target(name: "DaybookSystem", dependencies: ["DaybookValues"], swiftSettings: settings),
         .target(
             name: "DaybookJournal", dependencies: ["DaybookSystem", "DaybookValues", "CZlib"], swiftSettings: settings),
@@ -43,7 +45,7 @@ let package = Package(
         .target(
             name: "DaybookNode",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookJournal", "DaybookSystem", "DaybookValues",
+                "Daybook", "DaybookCEL", "DaybookCore", "DaybookJournal", "DaybookSystem", "DaybookValues",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -118,7 +120,10 @@ let package = Package(
             name: "KillTarget", dependencies: ["Daybook", "DaybookCommands"], path: "Tests/KillTarget",
             swiftSettings: settings),
         .testTarget(name: "DaybookValuesTests", dependencies: ["DaybookValues"], swiftSettings: settings),
-        .testTarget(name: "DaybookCoreTests", dependencies: ["DaybookCore", "DaybookValues"], swiftSettings: settings),
+        .testTarget(name: "DaybookCELTests", dependencies: ["DaybookCEL"], swiftSettings: settings),
+        .testTarget(
+            name: "DaybookCoreTests", dependencies: ["DaybookCEL", "DaybookCore", "DaybookValues"],
+            swiftSettings: settings),
         .testTarget(
             name: "DaybookSystemTests", dependencies: ["DaybookFakes", "DaybookSystem", "DaybookValues"],
             swiftSettings: settings),

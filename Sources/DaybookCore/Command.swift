@@ -117,13 +117,31 @@ package enum Command: Sendable {
     case park(run: ULID)
     case endBody(run: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64)
     case sleep(run: ULID, key: String, length: WaitLength)
-    case wait(run: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64)
+    case wait(
+        run: ULID, key: String, event: String, matches: [FieldMatch], condition: WaitCondition? = nil, timeout: Int64)
     /// `data` is a JSON object.
     case invoke(run: ULID, key: String, function: String, data: [UInt8], timeout: Int64)
     case send(run: ULID, key: String, events: [Event])
     /// `input` is the event the run was given; only looked at when somebody listens for the run's end.
     case end(run: ULID, RunEnd, input: [UInt8])
-    case retry(origin: ULID, function: String, input: QueuedRun.Input, eventName: String, copied: [CopiedResult])
+    /// `eventCount` is that of the run it repeats.
+    case retry(
+        origin: ULID, function: String, input: QueuedRun.Input, eventName: String, eventCount: Int = 0,
+        copied: [CopiedResult])
+    /// No code of the run can move: its places are free. Ignored while effects for an unfinished run are decided and not
+    /// released yet; see `Core.noteReleased`.
+    case yield(run: ULID)
+    /// The host wants to load the run on its own account; `Effect.run` follows once the run has its places.
+    case activate(run: ULID)
+    /// So many further bodies of the run want to execute beside the first; each that may is an `Effect.grantSlot`.
+    case wantSlots(run: ULID, count: Int)
+    /// So many bodies fewer than were granted.
+    case returnSlots(run: ULID, count: Int)
+    /// New events start no run of the function, and its runs stand still.
+    case pause(function: String)
+    case resume(function: String)
+    /// Cancels those of the runs that are unfinished.
+    case cancelRuns([ULID], reason: String)
     /// The run's journal is damaged. `isUnfinishedInLog`: the log has records of it and no end, so that it is put on record
     /// even if the state does not know the run, because its first record is lost.
     case quarantine(run: ULID, reason: String, input: [UInt8]? = nil, isUnfinishedInLog: Bool = false)
@@ -154,6 +172,8 @@ package enum Answer: Sendable, Equatable {
     /// The events are in the journal: for each its id, and how many runs it started.
     case published([(id: ULID, started: Int)])
     case queued(run: ULID)
+    /// So many runs were cancelled.
+    case cancelled(Int)
     case refused(Refusal)
 
     package static func == (a: Answer, b: Answer) -> Bool {
@@ -163,6 +183,7 @@ package enum Answer: Sendable, Equatable {
         case (.retrying(let a, let b), .retrying(let c, let d)): a == c && b == d
         case (.published(let a), .published(let b)): a.elementsEqual(b) { $0.id == $1.id && $0.started == $1.started }
         case (.queued(let a), .queued(let b)): a == b
+        case (.cancelled(let a), .cancelled(let b)): a == b
         case (.refused(let a), .refused(let b)): a == b
         default: false
         }
@@ -215,6 +236,12 @@ package enum Effect: Sendable, Equatable {
     case cancel(run: ULID, reason: String)
     /// The run is over a limit: end it with this error.
     case fail(run: ULID, AttemptError)
+    /// One further body of the run may execute.
+    case grantSlot(run: ULID)
+    /// The function was paused: unwind its runs once their bodies have ended, and charge nobody.
+    case hold(function: String)
+    /// Something for the log, about that run if there is one.
+    case warn(run: ULID?, String)
 }
 
 package enum Delivery: Sendable, Equatable {

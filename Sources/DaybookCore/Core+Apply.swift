@@ -23,7 +23,10 @@ extension Core {
             } else {
                 throw .outOfPlace(kind: "\(record.kind)", reason: "run \(id.text) is not under way")
             }
-        case .events: break
+        case .events:
+            if case .eventReceived(let event, let outcome) = record, !outcome.held.isEmpty {
+                for held in outcome.held { apply(held, event, at: time) }
+            }
         case .system: try applySystem(record, at: time)
         }
         newestRecordTime = max(newestRecordTime, time)
@@ -44,12 +47,87 @@ extension Core {
             isLifecycleHandler: name == "inngest/function.failed" || name == "inngest/function.finished",
             queuedAt: time, startAt: queued.startAt)
         run.snapshotted = snapshotNumber
+        setExtras(of: run, queued)
         runs[id] = run
         functions[function].runCount += 1
         if let key = queued.key { dedup.insert(dedupKey(queued.function, key), at: time) }
         if let startAt = queued.startAt { wallTimers.add(.delayedStart(run: id), due: startAt) }
         run.timeoutAt = functions[function].config.startTimeout.map { time + $0 }
         setTimeout(of: run)
+    }
+
+    /// An event is kept for a run to come.
+    private func apply(_ held: HeldEvent, _ event: Event, at time: Timestamp) {
+        // The function is gone from a journal of which parts are missing.
+        guard let function = functionIndex[held.function] else { return }
+        let due = holds.take(held, event, function: function, at: time)
+        durationTimers.add(.hold(held.hold), due: due)
+        if held.kind == .batch, let key = event.key { dedup.insert(dedupKey(held.function, key), at: time) }
+        if let key = held.flow.rateKey, let rate = functions[function].plan.rate {
+            rates.use(dedupKey(held.function, key), rate, at: time)
+        }
+    }
+
+    private func setExtras(of run: Run, _ queued: QueuedRun) {
+        let callers = queued.hold.flatMap { holds[$0]?.callers } ?? []
+        if let hold = queued.hold { holds.remove(hold) }
+        guard !queued.flow.isEmpty || queued.eventCount > 0 || !callers.isEmpty else { return }
+        var numbers: [UInt64] = []
+        for _ in queued.flow.cancelOn {
+            lastNumber += 1
+            numbers.append(lastNumber)
+        }
+        run.extras = RunExtras(
+            flow: queued.flow, eventCount: queued.eventCount, callers: callers, cancelNumbers: numbers)
+        if let key = queued.flow.rateKey, let rate = functions[run.function].plan.rate {
+            rates.use(dedupKey(queued.function, key), rate, at: run.queuedAt)
+        }
+        listen(for: run)
+    }
+
+    /// What follows from a run's extras: who cancels it, and whom it keeps from starting.
+    func listen(for run: Run) {
+        guard let extras = run.extras else { return }
+        for (cancel, number) in zip(extras.flow.cancelOn, extras.cancelNumbers) {
+            cancels.add(entry(of: cancel, number, run.id), on: cancel.event)
+        }
+        if let key = extras.flow.singletonKey {
+            let name = dedupKey(functions[run.function].config.id, key)
+            var living = singletons[name] ?? []
+            // Oldest first, in whatever order a snapshot brings them.
+            living.insert(run.id, at: living.firstIndex { $0 > run.id } ?? living.count)
+            singletons[name] = living
+        }
+    }
+
+    private func stopListening(_ run: Run) {
+        guard let extras = run.extras else { return }
+        for (cancel, number) in zip(extras.flow.cancelOn, extras.cancelNumbers) {
+            cancels.remove(entry(of: cancel, number, run.id), on: cancel.event)
+        }
+        if let key = extras.flow.singletonKey {
+            let name = dedupKey(functions[run.function].config.id, key)
+            singletons[name]?.removeAll { $0 == run.id }
+            if singletons[name]?.isEmpty == true { singletons[name] = nil }
+        }
+    }
+
+    private func entry(of cancel: RunFlow.Cancel, _ number: UInt64, _ run: ULID) -> WaitIndex.Entry {
+        WaitIndex.Entry(
+            run: run, number: number,
+            condition: cancel.condition.map {
+                WaitIndex.Condition(
+                    expression: expressions.expression($0), captured: cancel.captured ?? Array("[]".utf8))
+            })
+    }
+
+    func entry(of step: OpenStep, _ run: ULID) -> WaitIndex.Entry? {
+        guard case .wait(_, let matches, let condition) = step.kind else { return nil }
+        return WaitIndex.Entry(
+            run: run, number: step.number, matches: matches,
+            condition: condition.map {
+                WaitIndex.Condition(expression: expressions.expression($0.source), captured: $0.captured)
+            })
     }
 
     func setTimeout(of run: Run) {
@@ -64,6 +142,17 @@ extension Core {
             run.startedAt = time
             run.timeoutAt = functions[run.function].config.finishTimeout.map { time + $0 }
             setTimeout(of: run)
+        case .runAdmitted:
+            guard let extras = run.extras, !extras.isAdmitted else { break }
+            extras.isAdmitted = true
+            if let rate = functions[run.function].plan.throttle, let key = extras.flow.throttleKey {
+                throttleRates.use(dedupKey(functions[run.function].config.id, key), rate, at: time)
+            }
+        case .runCancelling(let reason):
+            if run.extras == nil {
+                run.extras = RunExtras(flow: RunFlow(), eventCount: 0, callers: [], cancelNumbers: [])
+            }
+            run.extras?.cancelReason = reason
         case .runParked:
             run.isParked = true
             // Its turn as a suspect came, and the code does not get as far as that step (it may have changed): the
@@ -84,16 +173,16 @@ extension Core {
             }
         case .stepInterrupted(let key, let attempt, let isCharged):
             // Not closed as others are: a suspect keeps its place among the suspects.
-            if let index = run.openIndex(key) { forget(run.open.remove(at: index)) }
+            if let index = run.openIndex(key) { forget(run.open.remove(at: index), of: run) }
             let suspect = Suspect(run: run.id, key: key)
             if !suspects.contains(suspect) { suspects.append(suspect) }
             open(key, .retry(isSuspect: true), due: time, attempt: isCharged ? attempt + 1 : attempt, of: run)
             run.isParked = false
         case .sleepStarted(let key, let due, _, let isUntil):
             open(key, .sleep(isUntil: isUntil), due: due, attempt: 1, of: run)
-        case .waitStarted(let key, let event, let matches, let due, _):
-            open(key, .wait(event: event, matches: matches), due: due, attempt: 1, of: run)
-            waits.add(WaitIndex.Entry(run: run.id, number: lastNumber, matches: matches), on: event)
+        case .waitStarted(let key, let event, let matches, let condition, let due, _):
+            open(key, .wait(event: event, matches: matches, condition: condition), due: due, attempt: 1, of: run)
+            if let step = run.open.last, let entry = entry(of: step, run.id) { waits.add(entry, on: event) }
         case .invokeStarted(let key, _, let child, let due, _):
             open(key, .invoke(child: child), due: due, attempt: 1, of: run)
         case .attemptFailed(let attempt, _, let retryAt):
@@ -103,7 +192,8 @@ extension Core {
             // It may be hours until the code comes to its suspects again: the others must not wait for them.
             for suspect in suspects where suspect.run == run.id { clearSuspicion(suspect, of: run) }
         case .runCompleted, .runFailed, .runCancelled, .runQuarantined:
-            for step in run.open { forget(step) }
+            for step in run.open { forget(step, of: run) }
+            stopListening(run)
             suspects.removeAll { $0.run == run.id }
             functions[run.function].runCount -= 1
             runs[run.id] = nil
@@ -145,7 +235,7 @@ extension Core {
     private func close(_ key: String, of run: Run) {
         guard let index = run.openIndex(key) else { return }
         let step = run.open.remove(at: index)
-        forget(step)
+        forget(step, of: run)
         if case .retry(isSuspect: true) = step.kind {
             suspects.removeAll { $0 == Suspect(run: run.id, key: key) }
         }
@@ -161,9 +251,9 @@ extension Core {
         setTimer(run.open[index], of: run)
     }
 
-    private func forget(_ step: OpenStep) {
-        if case .wait(let event, let matches) = step.kind {
-            waits.remove(number: step.number, matches: matches, on: event)
+    private func forget(_ step: OpenStep, of run: Run) {
+        if case .wait(let event, _, _) = step.kind, let entry = entry(of: step, run.id) {
+            waits.remove(entry, on: event)
         }
     }
 
@@ -178,6 +268,7 @@ extension Core {
             for function in state.functions {
                 var restored = FunctionState(function.config)
                 restored.isRemoved = function.isRemoved
+                restored.isPaused = function.isPaused
                 restored.restore(function.crons)
                 functionIndex[function.config.id] = functions.count
                 functions.append(restored)
@@ -191,8 +282,13 @@ extension Core {
             if let index = functionIndex[config.id] {
                 function.keepTicks(of: functions[index])
                 function.runCount = functions[index].runCount
+                function.isPaused = functions[index].isPaused
                 functions[index] = function
                 setCronTimers(index)
+                // They waited for the function to come back.
+                for hold in holds.byID.values where hold.function == index {
+                    durationTimers.add(.hold(hold.id), due: hold.due)
+                }
             } else {
                 functionIndex[config.id] = functions.count
                 functions.append(function)
@@ -211,6 +307,9 @@ extension Core {
                 clearSuspicion(suspect, of: run)
             }
             routes.rebuild(functions)
+        case .functionPaused(let id): functions[try index(of: id, record)].isPaused = true
+        case .functionResumed(let id): functions[try index(of: id, record)].isPaused = false
+        case .holdDropped(let id, _, _, _): holds.remove(id)
         case .cronScheduled(let id, let trigger, let tick):
             let (function, cron) = try place(of: record, id, trigger)
             functions[function].crons[cron].next = tick
@@ -236,6 +335,13 @@ extension Core {
         case .inboxRemoved(let name): claims.removeAll { $0.name == name }
         default: throw .outOfPlace(kind: "\(record.kind)", reason: "it is in the system stream")
         }
+    }
+
+    private func index(of id: String, _ record: Record) throws(RecordError) -> Int {
+        guard let index = functionIndex[id] else {
+            throw .outOfPlace(kind: "\(record.kind)", reason: "there is no function '\(id)'")
+        }
+        return index
     }
 
     private func place(

@@ -1,3 +1,4 @@
+import DaybookCEL
 package import DaybookValues
 
 extension Core {
@@ -13,39 +14,111 @@ extension Core {
         return .published(receipts)
     }
 
-    /// Records an event, queues the runs it triggers and fulfils the waits it matches.
+    /// Records an event, queues the runs it triggers, fulfils the waits and cancels the runs it matches.
     /// - Returns: how many runs it started.
     @discardableResult
-    func publish(_ event: Event) -> Int {
+    func publish(_ event: Event) -> Int { publish(event, EventOutcome()) }
+
+    /// Records an event of the server's own that was meant for one function, where somebody else listens or where it did
+    /// not simply start a run.
+    func publish(_ event: Event, for function: String, _ admission: Admission) {
+        var outcome = EventOutcome()
+        switch admission {
+        case .run: guard listens(to: event.name) else { return }
+        case .hold(let held): outcome.held = [held]
+        case .drop(let reason, let detail):
+            outcome.dropped = [Dropped(function: function, reason: reason, detail: detail)]
+        }
+        publish(event, outcome)
+    }
+
+    @discardableResult
+    private func publish(_ event: Event, _ before: EventOutcome) -> Int {
         let candidates = routes.candidates(for: event.name)
         let mayResume = waits.hasWaits(on: event.name)
-        let view = candidates.isEmpty && !mayResume ? nil : JSONView(event.json)
+        let mayCancel = cancels.hasWaits(on: event.name)
+        let view = candidates.isEmpty && !mayResume && !mayCancel ? nil : JSONView(event.json)
 
-        var started: [(function: Int, id: ULID)] = []
-        for candidate in candidates where started.last?.function != candidate.function {
-            guard case .event(_, let matches) = functions[candidate.function].config.triggers[candidate.trigger],
-                matches.isEmpty || view.map({ view in matches.allSatisfy { $0.holds(for: view) } }) ?? false
-            else { continue }
-            if let key = event.key,
-                dedup.contains(dedupKey(functions[candidate.function].config.id, key), at: time.now)
-            {
-                continue
+        var outcome = before
+        var started: [(function: Int, id: ULID, flow: RunFlow)] = []
+        var met = -1
+        for candidate in candidates where candidate.function != met {
+            guard let view, meets(candidate, event, view, &outcome) else { continue }
+            met = candidate.function
+            switch admit(candidate.function, event, from: .event) {
+            case .run(let flow): started.append((candidate.function, makeID(), flow))
+            case .hold(let held): outcome.held.append(held)
+            case .drop(let reason, let detail):
+                outcome.dropped.append(
+                    Dropped(function: functions[candidate.function].config.id, reason: reason, detail: detail))
             }
-            started.append((candidate.function, makeID()))
         }
-        let fulfilled = mayResume ? view.map { waits.fulfilled(by: $0, named: event.name) } ?? [] : []
+        var fulfilled: [WaitIndex.Entry] = []
+        if let view, mayResume || mayCancel {
+            let match = WaitIndex.Incoming(event: event, view: view, moment: moment)
+            if mayResume { fulfilled = waits.fulfilled(by: match, onFailure: noteFailure) }
+            if mayCancel {
+                for entry in cancels.fulfilled(by: match, onFailure: noteFailure) where isInTime(entry) {
+                    if !outcome.cancelled.contains(entry.run) { outcome.cancelled.append(entry.run) }
+                }
+            }
+        }
 
-        emit(.events, .eventReceived(event, started: started.map(\.id), resumed: fulfilled.map(\.run)))
-        for (function, id) in started {
-            queue(id, functions[function].config.id, cause: .event, event: event)
+        outcome.started += started.map(\.id)
+        outcome.resumed = fulfilled.map(\.run)
+        emit(.events, .eventReceived(event, outcome))
+        for id in outcome.cancelled { cancel(id, reason: "by event '\(event.name)' (\(event.id.text))") }
+        for (function, id, flow) in started {
+            if !flow.isEmpty { cancelOlderSingletons(function, flow) }
+            queue(id, function, cause: .event, event: event, flow: flow)
         }
         for wait in fulfilled {
             // An earlier one of these may have ended the run.
             guard let run = runs[wait.run], let open = run.openStep(number: wait.number) else { continue }
             emit(.run(wait.run), .stepCompleted(StepOutcome(key: open.key, operation: .wait, output: event.json)))
-            effects.append(.deliver(run: wait.run, key: open.key, .completed(event.json)))
+            deliver(wait.run, open.key, .completed(event.json))
         }
+        if !outcome.held.isEmpty { fireFullBatches(outcome.held) }
         return started.count
+    }
+
+    /// Whether the event meets that trigger. A condition that fails on it starts nothing, and the event's record says so.
+    private func meets(
+        _ candidate: (function: Int, trigger: Int), _ event: Event, _ view: JSONView, _ outcome: inout EventOutcome
+    ) -> Bool {
+        let function = functions[candidate.function]
+        guard case .event(_, let matches, _) = function.config.triggers[candidate.trigger],
+            matches.allSatisfy({ $0.holds(for: view) })
+        else { return false }
+        guard let condition = function.plan.triggerConditions[candidate.trigger] else { return true }
+        let problem: String
+        switch condition.expression {
+        case .failure(let error): problem = "\(error)"
+        case .success(let expression):
+            do throws(EvaluationError) {
+                return try expression.isTrue(event: event.json, now: moment)
+            } catch {
+                problem = "\(error)"
+            }
+        }
+        let detail = "trigger if: \(problem)"
+        outcome.dropped.append(Dropped(function: function.config.id, reason: .expression, detail: detail))
+        effects.append(.warn(run: nil, "event \(event.id.text) starts no run of '\(function.config.id)': \(detail)"))
+        return false
+    }
+
+    private func isInTime(_ entry: WaitIndex.Entry) -> Bool {
+        guard let extras = runs[entry.run]?.extras,
+            let index = extras.cancelNumbers.firstIndex(of: entry.number)
+        else { return false }
+        return extras.flow.cancelOn[index].until.map { time.now < $0 } ?? true
+    }
+
+    private func noteFailure(_ entry: WaitIndex.Entry, _ event: Event, _ error: EvaluationError) {
+        let problem =
+            "its condition fails on event \(event.id.text) ('\(event.name)'), which counts as no match: \(error)"
+        runs[entry.run]?.matchProblem = problem
+        effects.append(.warn(run: entry.run, problem))
     }
 
     func dedupKey(_ function: String, _ eventKey: String) -> DedupTable.Key {
@@ -53,7 +126,7 @@ extension Core {
     }
 
     /// Queues a run, to start at once or at the event's own time if that lies ahead.
-    func queue(_ id: ULID, _ function: String, cause: QueuedRun.Cause, event: Event) {
+    func queue(_ id: ULID, _ function: Int, cause: QueuedRun.Cause, event: Event, flow: RunFlow) {
         let isReceived = if case .event = cause { true } else { false }
         let startAt = isReceived && event.timestamp > time.wall ? event.timestamp : nil
         let input: QueuedRun.Input =
@@ -63,9 +136,10 @@ extension Core {
             .run(id),
             .runQueued(
                 QueuedRun(
-                    function: function, cause: cause, input: input, eventName: event.name,
-                    key: isReceived ? event.key : nil, startAt: startAt)))
-        if startAt == nil { effects.append(.run(id, input: event.json)) }
+                    function: functions[function].config.id, cause: cause, input: input, eventName: event.name,
+                    key: isReceived ? event.key : nil, startAt: startAt, flow: flow)))
+        for problem in flow.problems { effects.append(.warn(run: id, problem)) }
+        if startAt == nil, let run = runs[id] { activate(run, .run(id, input: event.json)) }
     }
 
     // MARK: - The events of runs themselves
@@ -79,7 +153,8 @@ extension Core {
     /// Publishes `inngest/function.finished` and the event of that kind of end, where somebody listens. Where nobody
     /// does, they are not stored: all that they would say is in the run's own journal.
     func publishEnd(
-        of id: ULID, function: String, status: EndStatus, result: [UInt8]?, input: [UInt8]?, parent: String?
+        of id: ULID, function: String, status: EndStatus, result: [UInt8]?, input: [UInt8]?, isBatch: Bool,
+        parent: String?
     ) {
         let specific =
             switch status {
@@ -98,11 +173,13 @@ extension Core {
             data.append(jsonString: id.text)
             // Null where it could not be read.
             let event = input.flatMap { $0.isEmpty ? nil : $0 } ?? Array("null".utf8)
+            let first = isBatch ? JSONView(event)?.element(0)?.bytes : nil
             data.append(json: #","event":"#)
+            data.append(contentsOf: first ?? event)
+            data.append(json: #","events":"#)
+            if first == nil { data.append(UInt8(ascii: "[")) }
             data.append(contentsOf: event)
-            data.append(json: #","events":["#)
-            data.append(contentsOf: event)
-            data.append(UInt8(ascii: "]"))
+            if first == nil { data.append(UInt8(ascii: "]")) }
             if let result, status != .cancelled {
                 if status == .failed {
                     data.append(json: #","error":"#)
@@ -121,7 +198,9 @@ extension Core {
         }
     }
 
-    func listens(to name: String) -> Bool { !routes.candidates(for: name).isEmpty || waits.hasWaits(on: name) }
+    func listens(to name: String) -> Bool {
+        !routes.candidates(for: name).isEmpty || waits.hasWaits(on: name) || cancels.hasWaits(on: name)
+    }
 
     /// Whether the end of that run is of interest to anybody, so that its input must come with the command.
     package func needsInput(toEnd id: ULID) -> Bool {

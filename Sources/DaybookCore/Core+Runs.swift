@@ -37,6 +37,9 @@ extension Core {
             correlation = "\(parent.text).\(key)"
             finishInvoke(parent: parent, key: key, child: id, function: function, record)
         }
+        for caller in run.extras?.callers ?? [] {
+            finishInvoke(parent: caller.run, key: caller.key, child: caller.child, function: function, record)
+        }
         let result: [UInt8]? =
             switch record {
             case .runCompleted(let output): output
@@ -45,8 +48,12 @@ extension Core {
             default: nil
             }
         if !run.isLifecycleHandler {
-            publishEnd(of: id, function: function, status: status, result: result, input: input, parent: correlation)
+            publishEnd(
+                of: id, function: function, status: status, result: result, input: input,
+                isBatch: run.extras.map { $0.eventCount > 0 } ?? false, parent: correlation)
         }
+        leaveGate(id)
+        startNextSingleton(after: run)
     }
 
     /// Puts on record that a run was set aside of which nothing is known but its id.
@@ -105,7 +112,7 @@ extension Core {
         switch record {
         case .runCompleted(let output):
             emit(.run(parent), .stepCompleted(StepOutcome(key: key, operation: .invoke, output: output)))
-            effects.append(.deliver(run: parent, key: key, .completed(output)))
+            deliver(parent, key, .completed(output))
             return
         case .runFailed(let error): failure = error
         case .runCancelled(let reason):
@@ -120,11 +127,12 @@ extension Core {
                     : "the journal of the invoked run \(child.text) of '\(function)' is damaged")
         }
         emit(.run(parent), .stepFailed(StepFailure(key: key, operation: .invoke, attempt: 1, error: failure)))
-        effects.append(.deliver(run: parent, key: key, .failed(failure)))
+        deliver(parent, key, .failed(failure))
     }
 
     func retry(
-        origin: ULID, function: String, input: QueuedRun.Input, eventName: String, copied: [CopiedResult]
+        origin: ULID, function: String, input: QueuedRun.Input, eventName: String, eventCount: Int,
+        copied: [CopiedResult]
     ) -> Answer {
         guard let index = functionIndex[function], !functions[index].isRemoved else {
             return .refused(.unknownFunction(function))
@@ -132,7 +140,10 @@ extension Core {
         let id = makeID()
         emit(
             .run(id),
-            .runQueued(QueuedRun(function: function, cause: .retry(of: origin), input: input, eventName: eventName)))
+            .runQueued(
+                QueuedRun(
+                    function: function, cause: .retry(of: origin), input: input, eventName: eventName,
+                    eventCount: eventCount, flow: flow(ofRepeated: input, index))))
         for result in copied {
             switch result {
             case .completed(var step):
@@ -143,7 +154,7 @@ extension Core {
                 emit(.run(id), .stepFailed(step))
             }
         }
-        effects.append(.run(id, input: nil))
+        if let run = runs[id] { activate(run, .run(id, input: nil)) }
         return .queued(run: id)
     }
 
@@ -179,16 +190,28 @@ extension Core {
     /// All that is to be done as far as the journal knows: what a node does first after recovery.
     package func outstandingEffects(at time: Instant) -> [Effect] {
         self.time = time
-        var found: [Effect] = []
+        let before = effects
+        effects = []
+        isStarting = true
+        defer { isStarting = false }
+        restoreRunPlaces()
         for id in runs.keys.sorted() {
             guard let run = runs[id] else { continue }
+            if let reason = run.extras?.cancelReason {
+                effects.append(.cancel(run: id, reason: reason))
+                continue
+            }
             if run.startedAt == nil, let startAt = run.startAt, startAt > time.wall { continue }
             if let retryAt = run.retryAt, retryAt > time.now { continue }
             // What wakes a parked run is a timer or an event; both are set already.
             if run.isParked { continue }
-            found.append(.run(id, input: nil))
+            activate(run, .run(id, input: nil))
         }
-        if let first = suspects.first, runs[first.run]?.isParked == true { found.append(.run(first.run, input: nil)) }
+        if let first = suspects.first, let run = runs[first.run], run.isParked {
+            activate(run, .run(first.run, input: nil))
+        }
+        let found = effects
+        effects = before
         return found
     }
 }

@@ -86,7 +86,9 @@ extension Core {
         return .opened
     }
 
-    func wait(_ id: ULID, key: String, event: String, matches: [FieldMatch], timeout: Int64) -> Answer {
+    func wait(
+        _ id: ULID, key: String, event: String, matches: [FieldMatch], condition: WaitCondition?, timeout: Int64
+    ) -> Answer {
         guard let run = runs[id] else { return .stale }
         if isOpen(key, of: run, .wait) { return .opened }
         if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
@@ -94,7 +96,9 @@ extension Core {
         guard timeout <= limits.waitMax else { return refuseTooLong(run, key: key, .wait, "wait for an event") }
         emit(
             .run(id),
-            .waitStarted(key: key, event: event, matches: matches, due: time.now + timeout, length: timeout))
+            .waitStarted(
+                key: key, event: event, matches: matches, condition: condition, due: time.now + timeout,
+                length: timeout))
         return .opened
     }
 
@@ -109,9 +113,6 @@ extension Core {
                 errorJSON(name: "Error", message: "could not find function with ID: \(function)"))
         }
         let child = makeID()
-        emit(
-            .run(id),
-            .invokeStarted(key: key, function: function, child: child, due: time.now + timeout, length: timeout))
         var payload: [UInt8] = []
         payload.append(contentsOf: data.count > 2 ? data.dropLast() : [UInt8(ascii: "{")][...])
         if data.count > 2 { payload.append(UInt8(ascii: ",")) }
@@ -121,8 +122,19 @@ extension Core {
         payload.append(jsonString: "\(id.text).\(key)")
         payload.append(json: "}}")
         let event = Event(internal: "inngest/function.invoked", id: makeID(), at: time.now, data: payload)
-        if listens(to: event.name) { publish(event) }
-        queue(child, function, cause: .invoke(parent: id, key: key), event: event)
+        let admission = admit(index, event, from: .invoke(HeldEvent.Caller(run: id, key: key, child: child)))
+        if case .drop(let reason, let detail) = admission {
+            publish(event, for: function, admission)
+            return failAtOnce(run, key: key, .invoke, Self.refusalOfInvoke(function, reason, detail))
+        }
+        emit(
+            .run(id),
+            .invokeStarted(key: key, function: function, child: child, due: time.now + timeout, length: timeout))
+        publish(event, for: function, admission)
+        if case .run(let flow) = admission {
+            cancelOlderSingletons(index, flow)
+            queue(child, index, cause: .invoke(parent: id, key: key), event: event, flow: flow)
+        }
         return .opened
     }
 
@@ -180,6 +192,6 @@ extension Core {
         guard let first = suspects.first, let run = runs[first.run], let index = run.openIndex(first.key) else {
             return
         }
-        effects.append(.deliver(run: first.run, key: first.key, .retry(attempt: run.open[index].attempt)))
+        deliver(first.run, first.key, .retry(attempt: run.open[index].attempt))
     }
 }

@@ -24,7 +24,7 @@ extension Core {
             fire(step, of: run)
         case .delayedStart(let id):
             guard let run = runs[id], run.startedAt == nil else { return }
-            effects.append(.run(id, input: nil))
+            activate(run, .run(id, input: nil))
         case .startTimeout(let id):
             guard let run = runs[id], run.startedAt == nil, run.timeoutAt == timer.due else { return }
             effects.append(.cancel(run: id, reason: "it had not started within its start timeout"))
@@ -33,9 +33,13 @@ extension Core {
             effects.append(.cancel(run: id, reason: "it had not ended within its finish timeout"))
         case .attempt(let id, let number):
             guard let run = runs[id], run.retryNumber == number, run.retryAt != nil else { return }
-            effects.append(.run(id, input: nil))
+            activate(run, .run(id, input: nil))
         case .cron(let function, let trigger):
             fireCron(function: function, trigger: trigger, due: timer.due)
+        case .hold(let id):
+            guard let hold = holds[id], hold.due == timer.due else { return }
+            fire(hold)
+        case .throttle(let name): drainThrottle(name)
         }
     }
 
@@ -44,19 +48,19 @@ extension Core {
         switch step.kind {
         case .sleep:
             emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .sleep, output: null)))
-            effects.append(.deliver(run: run.id, key: step.key, .completed(null)))
+            deliver(run.id, step.key, .completed(null))
         case .wait:
             emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .wait, output: null)))
-            effects.append(.deliver(run: run.id, key: step.key, .completed(null)))
+            deliver(run.id, step.key, .completed(null))
         case .invoke:
             let error = errorJSON(
                 name: "InngestInvokeTimeoutError",
                 message: "Timed out waiting for invoked function to complete")
             emit(
                 .run(run.id), .stepFailed(StepFailure(key: step.key, operation: .invoke, attempt: 1, error: error)))
-            effects.append(.deliver(run: run.id, key: step.key, .failed(error)))
+            deliver(run.id, step.key, .failed(error))
         case .retry:
-            effects.append(.deliver(run: run.id, key: step.key, .retry(attempt: step.attempt)))
+            deliver(run.id, step.key, .retry(attempt: step.attempt))
         }
     }
 
@@ -77,6 +81,8 @@ extension Core {
         case .finishTimeout(let id): runs[id] == nil
         case .attempt(let id, let number): runs[id]?.retryNumber != number
         case .cron: false
+        case .hold(let id): holds[id] == nil
+        case .throttle(let name): throttles[name] == nil
         }
     }
 
@@ -107,12 +113,23 @@ extension Core {
         for (position, tick) in ticks.enumerated() {
             let isSkipped = config.catchUp == .skip && wall - tick > Self.latenessMax
             let isLast = position == ticks.count - 1
-            let run = isSkipped ? nil : makeID()
             let next = isLast ? cron.nextFree(after: max(wall, tick)) : ticks[position + 1]
-            emit(
-                .system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: run, next: next))
-            guard let run else { continue }
-            queue(run, config.id, cause: .cron, event: tickEvent(cron.text, tick))
+            guard !isSkipped else {
+                emit(.system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: nil, next: next))
+                continue
+            }
+            let event = tickEvent(cron.text, tick)
+            let admission = admit(index, event, from: .cron)
+            guard case .run(let flow) = admission else {
+                emit(.system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: nil, next: next))
+                publish(event, for: config.id, admission)
+                continue
+            }
+            let run = makeID()
+            emit(.system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: run, next: next))
+            publish(event, for: config.id, admission)
+            cancelOlderSingletons(index, flow)
+            queue(run, index, cause: .cron, event: event, flow: flow)
         }
     }
 
@@ -125,10 +142,7 @@ extension Core {
         data.append(json: #","fireAt":"#)
         data.append(jsonString: tick.rfc3339Short)
         data.append(UInt8(ascii: "}"))
-        let event = Event(
-            internal: "inngest/scheduled.timer", id: makeID(), key: tick.rfc3339Short, at: tick, data: data)
-        if listens(to: event.name) { publish(event) }
-        return event
+        return Event(internal: "inngest/scheduled.timer", id: makeID(), key: tick.rfc3339Short, at: tick, data: data)
     }
 
     /// Sets every schedule to its next tick by the wall clock as it stands: after a registration, at the start of a
@@ -171,6 +185,7 @@ extension Core {
                 continue
             }
             emit(.system, .functionRegistered(config))
+            if let index = functionIndex[config.id] { followLimits(of: index) }
         }
         for function in functions
         where function.config.app == app && !function.isRemoved && !ids.contains(function.config.id) {

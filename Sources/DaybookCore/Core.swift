@@ -37,10 +37,22 @@ package final class Core {
     var lastNumber: UInt64 = 0
     /// Steps that were under way at a crash, oldest first: only the first of them may run.
     var suspects: [Suspect] = []
+    /// Debounces and batches.
+    var holds = Holds()
+    /// How far rate limits and idempotency keys are used up.
+    var rates = RateTable()
+    /// How far throttles are used up.
+    var throttleRates = RateTable()
 
     // What is derived from the state, to find things quickly.
     var routes = Routes()
     var waits = WaitIndex()
+    /// What cancels runs.
+    var cancels = WaitIndex()
+    /// Unfinished runs of functions that are singletons, by function and key, oldest first.
+    var singletons: [DedupTable.Key: [ULID]] = [:]
+    /// Expressions of waits, by source.
+    var expressions = ExpressionTable()
     /// Sleeps, timeouts and retries, by `Instant.now`.
     var durationTimers = TimerHeap()
     /// Schedules and dates, by `Instant.wall`.
@@ -49,6 +61,13 @@ package final class Core {
     var timersAfterCompaction = 0
     var snapshot: SnapshotInProgress?
     var snapshotNumber: UInt32 = 0
+
+    // Who executes, and who waits for that: volatile, see `Gate`.
+    var gate = Gate()
+    var gateLimits: [LimitName: Gate.Limit] = [:]
+    var throttles: [DedupTable.Key: ThrottleQueue] = [:]
+    /// A process looks at what there is to do; nothing may be recorded.
+    var isStarting = false
 
     // The command under way.
     var time = Instant(.zero)
@@ -87,8 +106,8 @@ package final class Core {
         case .endBody(let run, let key, let attempt, let result, let duration):
             return endBody(run, key: key, attempt: attempt, result: result, duration: duration)
         case .sleep(let run, let key, let length): return sleep(run, key: key, length: length)
-        case .wait(let run, let key, let event, let matches, let timeout):
-            return wait(run, key: key, event: event, matches: matches, timeout: timeout)
+        case .wait(let run, let key, let event, let matches, let condition, let timeout):
+            return wait(run, key: key, event: event, matches: matches, condition: condition, timeout: timeout)
         case .invoke(let run, let key, let function, let data, let timeout):
             return invoke(run, key: key, function: function, data: data, timeout: timeout)
         case .send(let run, let key, let events): return send(run, key: key, events: events)
@@ -109,8 +128,26 @@ package final class Core {
             if claims.contains(where: { $0.name == claim }) { emit(.system, .inboxRemoved(claim: claim)) }
             return .done
         case .register(let app, let functions): return register(app: app, functions)
-        case .retry(let origin, let function, let input, let eventName, let copied):
-            return retry(origin: origin, function: function, input: input, eventName: eventName, copied: copied)
+        case .retry(let origin, let function, let input, let eventName, let eventCount, let copied):
+            return retry(
+                origin: origin, function: function, input: input, eventName: eventName, eventCount: eventCount,
+                copied: copied)
+        case .yield(let id):
+            yield(id)
+            return .done
+        case .activate(let id):
+            guard let run = runs[id] else { return .stale }
+            activate(run, .run(id, input: nil))
+            return .done
+        case .wantSlots(let id, let count):
+            wantSlots(id, count)
+            return .done
+        case .returnSlots(let id, let count):
+            returnSlots(id, count)
+            return .done
+        case .pause(let function): return pause(function)
+        case .resume(let function): return resume(function)
+        case .cancelRuns(let ids, let reason): return cancel(ids, reason: reason)
         case .quarantine(let id, let reason, let input, let isUnfinishedInLog):
             guard runs[id] != nil else {
                 guard isUnfinishedInLog else { return .refused(.unknownRun(id)) }
@@ -179,11 +216,17 @@ package final class Core {
     package func hasRun(_ id: ULID) -> Bool { runs[id] != nil }
 
     package var functionSummaries: [FunctionSummary] {
-        functions.map { function in
+        var summaries = functions.map { function in
             FunctionSummary(
-                config: function.config, isRemoved: function.isRemoved, unfinishedRuns: function.runCount,
+                config: function.config, isRemoved: function.isRemoved, isPaused: function.isPaused,
+                unfinishedRuns: function.runCount, waitingRuns: 0, heldEvents: 0,
                 nextTicks: function.crons.compactMap(\.next))
         }
+        for hold in holds.byID.values { summaries[hold.function].heldEvents += hold.events.count }
+        for (id, holding) in gate.holdings where holding.ticket != nil {
+            if let run = runs[id] { summaries[run.function].waitingRuns += 1 }
+        }
+        return summaries
     }
 
     package func function(_ id: String) -> FunctionConfig? { functionIndex[id].map { functions[$0].config } }
@@ -217,13 +260,15 @@ package final class Core {
             id: run.id, function: functions[run.function].config.id,
             status: run.startedAt == nil ? .queued : .running, queuedAt: run.queuedAt, startAt: run.startAt,
             startedAt: run.startedAt, attempt: run.attempt, retryAt: run.retryAt, stepCount: run.stepCount,
-            isParked: run.isParked,
+            isParked: run.isParked, eventCount: run.extras?.eventCount ?? 0,
+            priority: run.extras?.flow.priority ?? 0, problems: run.extras?.flow.problems ?? [],
+            waiting: waiting(run),
             open: run.open.map { open in
                 var shown = RunSummary.Open(
                     key: open.key, kind: .sleep, due: open.due, attempt: open.attempt, isReady: false, detail: nil)
                 switch open.kind {
                 case .sleep: break
-                case .wait(let event, _):
+                case .wait(let event, _, _):
                     shown.kind = .wait
                     shown.detail = event
                 case .invoke(let child):

@@ -1,4 +1,5 @@
 import Daybook
+import DaybookCEL
 import DaybookCore
 import DaybookJournal
 import DaybookValues
@@ -13,11 +14,25 @@ extension Node {
         switch call.operation {
         case .sleep(let milliseconds): return .sleep(run: run.id, key: key, length: .duration(milliseconds))
         case .sleepUntil(let instant): return .sleep(run: run.id, key: key, length: .until(instant))
-        case .waitForEvent(let name, let matches, _, let timeout):
+        case .waitForEvent(let name, let matches, let condition, let timeout):
+            var bound: WaitCondition?
+            if let condition {
+                do throws(ExpressionError) {
+                    let expression = try Expression(condition, for: .condition)
+                    let event = core.expressionEvent(run.id, run.input)
+                    bound = WaitCondition(source: condition, captured: expression.capture(event: event))
+                } catch {
+                    let failure = AttemptError(
+                        name: "InvalidExpression",
+                        message: "step '\(key)': Wait for event If expression failed to compile: \(error)",
+                        isRetriable: false)
+                    return .endBody(run: run.id, key: key, attempt: 1, result: .failure(failure), duration: 0)
+                }
+            }
             return .wait(
                 run: run.id, key: key, event: name,
                 matches: matches.map { DaybookCore.FieldMatch(path: "data.\($0.path)", value: $0.value) },
-                timeout: timeout)
+                condition: bound, timeout: timeout)
         case .invoke(let target, let data, let timeout):
             let function =
                 switch target {
@@ -122,6 +137,10 @@ extension Node {
             if run.execution == nil { forget(run) }
         case .cancel(let id, let reason): end(id, .cancelled(reason: reason)) { _ in }
         case .fail(let id, let error): end(id, .threw(error)) { _ in }
+        case .grantSlot: break
+        case .hold: break
+        case .warn(let id, let text):
+            logger.warning("\(text)", metadata: id.map { ["run": "\($0.text)"] })
         }
     }
 

@@ -94,7 +94,7 @@ package struct RunHistory: Sendable {
             var found: [UInt8]?
             let failure = Result {
                 try journal.records(of: .events(day: day)) { view in
-                    guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id
+                    guard found == nil, case .eventReceived(let event, _)? = try? view.decoded(), event.id == id
                     else {
                         return
                     }

@@ -157,7 +157,7 @@ package final class ManualNode {
         for day in days {
             do throws(RunRecordsError) {
                 _ = try RunRecords(disk: node.journal.disk, stream: .events(day: day)) { view in
-                    if case .eventReceived(let event, _, _)? = try? view.decoded() { events.append(event) }
+                    if case .eventReceived(let event, _)? = try? view.decoded() { events.append(event) }
                 }
             } catch {
                 // A day without events has no file.
@@ -174,8 +174,8 @@ extension ManualNode {
         try node.journal.follower.catchUp(to: node.journal.flushedQ)
         var runs: [ULID] = []
         _ = try RunRecords(disk: node.journal.disk, stream: .events(day: day)) { view in
-            if case .eventReceived(let found, let started, _)? = try? view.decoded(), found.id == event {
-                runs = started
+            if case .eventReceived(let found, let outcome)? = try? view.decoded(), found.id == event {
+                runs = outcome.started
             }
         }
         return runs

@@ -115,6 +115,7 @@ private final class Host {
         case .close(let id): marks.removeAll { $0.run == id }
         case .cancel(let id, let reason): note(bench.handle(.end(run: id, .cancelled(reason: reason), input: [])))
         case .fail(let id, let error): note(bench.handle(.end(run: id, .threw(error), input: [])))
+        case .grantSlot, .hold, .warn: break
         }
     }
 

@@ -37,7 +37,7 @@ struct RandomRecords {
         var triggers: [Trigger] = []
         for _ in 0..<random.below(4) {
             if random.chance(50) {
-                triggers.append(.event(name: text(), matches: matches()))
+                triggers.append(.event(name: text(), matches: matches(), condition: optional { $0.text() }))
             } else {
                 let zone: ZoneRules = random.pick(zones) ?? .utc
                 triggers.append(
@@ -47,7 +47,66 @@ struct RandomRecords {
         return FunctionConfig(
             id: "f" + text(), app: text(), name: text(), triggers: triggers, retries: random.below(21),
             startTimeout: optional { _ in 5 }, finishTimeout: optional { _ in .max },
-            catchUp: random.pick([.latest, .skip, .all(limit: 1), .all(limit: 100)]))
+            catchUp: random.pick([.latest, .skip, .all(limit: 1), .all(limit: 100)]), flow: flowConfig())
+    }
+
+    mutating func flowConfig() -> FlowConfig {
+        var flow = FlowConfig()
+        for _ in 0..<random.below(3) {
+            flow.concurrency.append(
+                ConcurrencyLimit(
+                    limit: 1 + random.below(9), key: optional { $0.text() },
+                    scope: random.pick(ConcurrencyLimit.Scope.allCases)))
+        }
+        flow.runConcurrency = optional { ConcurrencyLimit(limit: 1, key: $0.text()) }
+        flow.throttle = optional { Throttle(limit: 2, period: 60_000, burst: $0.random.below(3), key: $0.text()) }
+        flow.rateLimit = optional { RateLimit(limit: 2, period: 60_000, key: $0.text()) }
+        flow.idempotency = optional { $0.text() }
+        flow.debounce = optional { Debounce(period: 1_000, timeout: $0.optional { _ in 9_000 }, key: $0.text()) }
+        flow.batch = optional { Batch(maxSize: 2, timeout: 1_000, key: $0.text(), condition: $0.text()) }
+        flow.priority = optional { $0.text() }
+        flow.singleton = optional { Singleton(mode: $0.random.pick(Singleton.Mode.allCases), key: $0.text()) }
+        for _ in 0..<random.below(3) {
+            flow.cancelOn.append(
+                CancelOn(event: text(), condition: optional { $0.text() }, timeout: optional { _ in 5_000 }))
+        }
+        return flow
+    }
+
+    mutating func runFlow() -> RunFlow {
+        var flow = RunFlow()
+        func key(_ self: inout Self) -> RunFlow.PoolKey {
+            RunFlow.PoolKey(
+                scope: self.random.pick(ConcurrencyLimit.Scope.allCases), expression: self.text(), value: self.text())
+        }
+        for _ in 0..<random.below(3) { flow.keys.append(key(&self)) }
+        flow.runKey = optional { key(&$0) }
+        flow.throttleKey = optional { $0.text() }
+        flow.rateKey = optional { $0.text() }
+        flow.singletonKey = optional { $0.text() }
+        flow.priority = random.pick([0, 1, -1, RunFlow.priorityMax, -RunFlow.priorityMax])
+        for _ in 0..<random.below(3) {
+            flow.cancelOn.append(
+                RunFlow.Cancel(
+                    event: text(), condition: optional { $0.text() }, captured: optional { $0.value() },
+                    until: optional { $0.instant() }))
+        }
+        for _ in 0..<random.below(3) { flow.problems.append(text()) }
+        return flow
+    }
+
+    mutating func outcome() -> EventOutcome {
+        var outcome = EventOutcome(started: ids(), resumed: ids(), cancelled: ids())
+        for _ in 0..<random.below(3) {
+            outcome.held.append(
+                HeldEvent(
+                    function: text(), hold: id(), kind: random.pick(HeldEvent.Kind.allCases), key: text(),
+                    due: instant(), flow: runFlow(),
+                    caller: optional { HeldEvent.Caller(run: $0.id(), key: $0.text(), child: $0.id()) }))
+            outcome.dropped.append(
+                Dropped(function: text(), reason: random.pick(Dropped.Reason.allCases), detail: text()))
+        }
+        return outcome
     }
 
     /// The state of a core that has lived.
@@ -64,7 +123,7 @@ struct RandomRecords {
         return bench.core.systemState
     }
 
-    static let kinds = 24
+    static let kinds = 29
 
     mutating func record(_ kind: Int) throws -> Record {
         switch kind {
@@ -83,14 +142,15 @@ struct RandomRecords {
         case 9:
             return .eventReceived(
                 Event(id: id(), key: optional { $0.text() }, name: text(), timestamp: instant(), json: value()),
-                started: ids(), resumed: ids())
+                outcome())
         case 10:
             let causes: [QueuedRun.Cause] = [.event, .cron, .invoke(parent: id(), key: text()), .retry(of: id())]
             return .runQueued(
                 QueuedRun(
                     function: text(), cause: random.pick(causes),
                     input: random.chance(50) ? .inline(value()) : .received(day: random.pick([0, -1, .max]), id: id()),
-                    eventName: text(), key: optional { $0.text() }, startAt: optional { $0.instant() }))
+                    eventName: text(), key: optional { $0.text() }, startAt: optional { $0.instant() },
+                    hold: optional { $0.id() }, eventCount: random.below(3), flow: runFlow()))
         case 11: return .runStarted
         case 12: return .runParked
         case 13:
@@ -106,12 +166,23 @@ struct RandomRecords {
                     copiedFrom: optional { $0.id() }))
         case 15: return .stepInterrupted(key: text(), attempt: attempt(), isCharged: random.chance(50))
         case 16: return .sleepStarted(key: text(), due: instant(), length: number(), isUntil: random.chance(50))
-        case 17: return .waitStarted(key: text(), event: text(), matches: matches(), due: instant(), length: number())
+        case 17:
+            return .waitStarted(
+                key: text(), event: text(), matches: matches(),
+                condition: optional { WaitCondition(source: $0.text(), captured: $0.value()) }, due: instant(),
+                length: number())
         case 18: return .invokeStarted(key: text(), function: text(), child: id(), due: instant(), length: number())
         case 19: return .attemptFailed(attempt: attempt(), error: value(), retryAt: instant())
         case 20: return .runCompleted(output: value())
         case 21: return .runFailed(error: value())
         case 22: return .runCancelled(reason: text())
+        case 23: return .functionPaused(id: text())
+        case 24: return .functionResumed(id: text())
+        case 25:
+            return .holdDropped(
+                hold: id(), function: text(), reason: random.pick(Dropped.Reason.allCases), detail: text())
+        case 26: return .runAdmitted
+        case 27: return .runCancelling(reason: text())
         default: return .runQuarantined(reason: text())
         }
     }

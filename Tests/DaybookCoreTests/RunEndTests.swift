@@ -86,7 +86,7 @@ struct RunEndTests {
         #expect(bench.core.needsInput(toEnd: run))
         let outcome = bench.fail(run)
         #expect(outcome.kinds == ["run.failed", "event.received", "run.queued"])
-        guard case .eventReceived(let event, _, _) = outcome.lines[1].record else { return }
+        guard case .eventReceived(let event, _) = outcome.lines[1].record else { return }
         try JSONText.check(event.json)
         let view = try #require(JSONView(event.json))
         #expect(event.key == run.text)
@@ -135,7 +135,7 @@ struct RunEndTests {
         let spy = function("app-spy", on: ["inngest/function.finished", "inngest/function.cancelled"])
         let bench = Bench([function(), spy])
         func events(_ outcome: Outcome) -> [Event] {
-            outcome.lines.compactMap { if case .eventReceived(let event, _, _) = $0.record { event } else { nil } }
+            outcome.lines.compactMap { if case .eventReceived(let event, _) = $0.record { event } else { nil } }
         }
         let completed = events(bench.end(try bench.startedRun(), #"{"ok":true}"#))
         #expect(completed.map(\.name) == ["inngest/function.finished"])
@@ -151,7 +151,7 @@ struct RunEndTests {
         let bench = Bench([function(), function("app-spy", on: ["inngest/function.finished"])])
         let run = try bench.startedRun()
         let outcome = bench.handle(.end(run: run, .cancelled(reason: "r"), input: []))
-        guard case .eventReceived(let event, _, _)? = outcome.lines.dropFirst().first?.record else {
+        guard case .eventReceived(let event, _)? = outcome.lines.dropFirst().first?.record else {
             Issue.record("no event")
             return
         }

@@ -47,7 +47,7 @@ struct TriggerTests {
         let bench = Bench([function()])
         let event = bench.event("nobody")
         let outcome = bench.handle(.publish([event], claim: nil))
-        #expect(outcome.lines.map(\.record) == [.eventReceived(event, started: [], resumed: [])])
+        #expect(outcome.lines.map(\.record) == [.eventReceived(event, EventOutcome())])
         #expect(outcome.answer == .published([(event.id, 0)]))
     }
 

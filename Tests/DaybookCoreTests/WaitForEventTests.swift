@@ -12,7 +12,7 @@ struct WaitForEventTests {
         let outcome = bench.handle(.publish([event], claim: nil))
         #expect(outcome.kinds == ["event.received", "step.completed"])
         #expect(outcome.effects == [.deliver(run: run, key: "w", .completed(event.json))])
-        #expect(outcome.lines.first?.record == .eventReceived(event, started: [], resumed: [run]))
+        #expect(outcome.lines.first?.record == .eventReceived(event, EventOutcome(resumed: [run])))
         // Fulfilled once: neither a second event nor the timeout does anything more.
         #expect(
             bench.handle(.publish([bench.event("user/confirmed", #"{"id":7}"#)], claim: nil)).kinds == [

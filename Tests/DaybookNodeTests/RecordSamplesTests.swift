@@ -21,6 +21,30 @@ struct RecordSamplesTests {
             json: json(#"{"name":"auth/user.created","data":{"userId":"u1"},"id":"user-1","ts":1795248000000}"#))
     }
 
+    private static func outcome() -> EventOutcome {
+        EventOutcome(
+            started: [run],
+            held: [
+                HeldEvent(
+                    function: "mail-index-content", hold: child, kind: .debounce, key: "u1", due: noon + 5_000,
+                    flow: RunFlow())
+            ],
+            dropped: [Dropped(function: "mail-send-welcome", reason: .rateLimited, detail: "rate limit, key u1")])
+    }
+
+    private static func flow() -> RunFlow {
+        var flow = RunFlow()
+        flow.keys = [RunFlow.PoolKey(scope: .function, expression: "event.data.userId", value: "u1")]
+        flow.throttleKey = ""
+        flow.priority = 120
+        flow.cancelOn = [
+            RunFlow.Cancel(
+                event: "auth/user.deleted", condition: "event.data.userId == async.data.userId",
+                captured: json(#"["u1"]"#))
+        ]
+        return flow
+    }
+
     private static func config() -> FunctionConfig {
         FunctionConfig(
             id: "mail-weekly-digest", app: "mail", name: "Weekly digest",
@@ -29,7 +53,16 @@ struct RecordSamplesTests {
                     name: "inngest/function.failed",
                     matches: [FieldMatch(path: "data.function_id", value: json(#""mail-x""#))]),
                 .cron(text: "0 8 * * 1", zone: .utc),
-            ], retries: 3, startTimeout: 60_000, finishTimeout: 3_600_000, catchUp: .all(limit: 3))
+            ], retries: 3, startTimeout: 60_000, finishTimeout: 3_600_000, catchUp: .all(limit: 3),
+            flow: flowConfig())
+    }
+
+    private static func flowConfig() -> FlowConfig {
+        var flow = FlowConfig()
+        flow.concurrency = [ConcurrencyLimit(limit: 5, key: "event.data.userId")]
+        flow.throttle = Throttle(limit: 10, period: 60_000)
+        flow.priority = "event.data.vip ? 120 : 0"
+        return flow
     }
 
     private static func state() -> SystemState {
@@ -48,6 +81,14 @@ struct RecordSamplesTests {
         (.system(month: noon.month), .monthOpened(state())),
         (.system(month: noon.month), .functionRegistered(config())),
         (.system(month: noon.month), .functionRemoved(id: "mail-old")),
+        (.system(month: noon.month), .functionPaused(id: "mail-weekly-digest")),
+        (.system(month: noon.month), .functionResumed(id: "mail-weekly-digest")),
+        (
+            .system(month: noon.month),
+            .holdDropped(
+                hold: child, function: "mail-index-content", reason: .singleton,
+                detail: "run 01KAJS9V00AAAAAAAAAAAAAAAA is unfinished")
+        ),
         (
             .system(month: noon.month),
             .cronScheduled(function: "mail-weekly-digest", trigger: 1, tick: noon + 86_400_000)
@@ -60,14 +101,15 @@ struct RecordSamplesTests {
         (.system(month: noon.month), .clockMoved(offset: 604_800_000)),
         (.system(month: noon.month), .inboxCommitted(claim: "01KAJS9V00-created.json", offset: 52, isWhole: true)),
         (.system(month: noon.month), .inboxRemoved(claim: "01KAJS9V00-created.json")),
-        (.events(day: noon.day), .eventReceived(received(), started: [run], resumed: [])),
+        (.events(day: noon.day), .eventReceived(received(), outcome())),
         (
             .run(run),
             .runQueued(
                 QueuedRun(
                     function: "mail-welcome-email", cause: .event, input: .inline(received().json),
-                    eventName: "auth/user.created", key: "user-1"))
+                    eventName: "auth/user.created", key: "user-1", flow: flow()))
         ),
+        (.run(run), .runAdmitted),
         (.run(run), .runStarted),
         (
             .run(run),
@@ -86,8 +128,9 @@ struct RecordSamplesTests {
             .run(run),
             .waitStarted(
                 key: "confirmed", event: "auth/user.confirmed",
-                matches: [FieldMatch(path: "data.userId", value: json(#""u1""#))], due: noon + 86_400_000,
-                length: 86_400_000)
+                matches: [FieldMatch(path: "data.userId", value: json(#""u1""#))],
+                condition: WaitCondition(source: "async.data.plan == event.data.plan", captured: json(#"["pro"]"#)),
+                due: noon + 86_400_000, length: 86_400_000)
         ),
         (
             .run(run),
@@ -102,6 +145,7 @@ struct RecordSamplesTests {
         ),
         (.run(run), .runCompleted(output: json(#""sent""#))),
         (.run(child), .runFailed(error: json(#"{"name":"NonRetriableError","message":"no such user"}"#))),
+        (.run(child), .runCancelling(reason: "by event 'auth/user.deleted'")),
         (.run(child), .runCancelled(reason: "somebody asked for it")),
         (.run(child), .runQuarantined(reason: "its journal is damaged")),
     ]
@@ -159,10 +203,11 @@ struct RecordSamplesTests {
             case .epochOpened, .monthOpened, .functionRegistered, .functionRemoved, .cronScheduled, .cronTicked,
                 .clockMoved, .inboxCommitted, .inboxRemoved, .eventReceived, .runQueued, .runStarted, .runParked,
                 .stepCompleted, .stepFailed, .stepInterrupted, .sleepStarted, .waitStarted, .invokeStarted,
-                .attemptFailed, .runCompleted, .runFailed, .runCancelled, .runQuarantined:
+                .attemptFailed, .runCompleted, .runFailed, .runCancelled, .runQuarantined, .functionPaused,
+                .functionResumed, .holdDropped, .runAdmitted, .runCancelling:
                 break
             }
         }
-        #expect(Self.samples.count == 24)
+        #expect(Self.samples.count == 29)
     }
 }

@@ -14,7 +14,7 @@ struct EventRouteTests {
             try server.node.journal.follower.catchUp(to: server.node.journal.flushedQ)
             var found: [ULID] = []
             _ = try RunRecords(disk: server.node.journal.disk, stream: .events(day: id.time.day)) { view in
-                if case .eventReceived(let event, _, _)? = try? view.decoded() { found.append(event.id) }
+                if case .eventReceived(let event, _)? = try? view.decoded() { found.append(event.id) }
             }
             #expect(found == [id])
         }

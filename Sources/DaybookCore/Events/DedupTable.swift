@@ -42,9 +42,10 @@ struct DedupTable {
     private(set) var order: [(key: Key, at: Timestamp)] = []
     private var firstKept = 0
 
-    func contains(_ key: Key, at now: Timestamp) -> Bool {
+    /// - Parameter window: milliseconds; not more than what is kept.
+    func contains(_ key: Key, at now: Timestamp, within window: Int64 = window) -> Bool {
         guard let at = startedAt[key] else { return false }
-        return now - at < Self.window
+        return now - at < window
     }
 
     mutating func insert(_ key: Key, at now: Timestamp) {

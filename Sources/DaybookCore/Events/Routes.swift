@@ -7,7 +7,7 @@ struct Routes {
         byName = [:]
         for (index, function) in functions.enumerated() where !function.isRemoved {
             for (number, trigger) in function.config.triggers.enumerated() {
-                guard case .event(let name, _) = trigger else { continue }
+                guard case .event(let name, _, _) = trigger else { continue }
                 byName[name, default: []].append((index, number))
             }
         }

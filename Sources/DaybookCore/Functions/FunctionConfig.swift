@@ -1,9 +1,12 @@
+import DaybookCEL
 import DaybookValues
 
 /// What starts a function.
 package enum Trigger: Sendable, Equatable {
     /// Events of that name (`order/*` and `order.*` stand for every name below), if all of `matches` hold.
-    case event(name: String, matches: [FieldMatch])
+    ///
+    /// `condition` is an expression that must be true of the event too.
+    case event(name: String, matches: [FieldMatch], condition: String? = nil)
     /// A cron text, with the rules of the zone it is meant in; the rules travel with it, so that the state stays a
     /// function of the journal.
     case cron(text: String, zone: ZoneRules)
@@ -37,10 +40,11 @@ package struct FunctionConfig: Sendable, Equatable {
     /// A run that has not ended that long after it started is cancelled. Milliseconds.
     package var finishTimeout: Int64?
     package var catchUp: CatchUp
+    package var flow: FlowConfig
 
     package init(
         id: String, app: String, name: String? = nil, triggers: [Trigger], retries: Int = 4, startTimeout: Int64? = nil,
-        finishTimeout: Int64? = nil, catchUp: CatchUp = .latest
+        finishTimeout: Int64? = nil, catchUp: CatchUp = .latest, flow: FlowConfig = FlowConfig()
     ) {
         self.id = id
         self.app = app
@@ -50,6 +54,7 @@ package struct FunctionConfig: Sendable, Equatable {
         self.startTimeout = startTimeout
         self.finishTimeout = finishTimeout
         self.catchUp = catchUp
+        self.flow = flow
     }
 
     package var attemptsMax: Int { retries + 1 }
@@ -63,10 +68,17 @@ package struct FunctionConfig: Sendable, Equatable {
         for (index, trigger) in triggers.enumerated() {
             if triggers[..<index].contains(trigger) { return "function '\(id)': the same trigger is given twice" }
             switch trigger {
-            case .event(let name, _):
+            case .event(let name, _, let condition):
                 if name.isEmpty { return "function '\(id)': a trigger has an empty event name" }
                 if name.utf8.count > 255 {
                     return "function '\(id)': event name '\(name)' is longer than 255 bytes"
+                }
+                if let condition {
+                    do throws(ExpressionError) {
+                        _ = try Expression(condition, for: .condition)
+                    } catch {
+                        return "function '\(id)': trigger '\(name)': if: \(error)"
+                    }
                 }
             case .cron(let text, _):
                 do throws(CronError) {
@@ -82,6 +94,7 @@ package struct FunctionConfig: Sendable, Equatable {
         if case .all(let limit) = catchUp, !(1...CatchUp.limitMax).contains(limit) {
             return "function '\(id)': the limit of catchUp .all(limit:) must be 1…10,000, not \(limit)"
         }
+        if let problem = flow.problem { return "function '\(id)': \(problem)" }
         return nil
     }
 }

@@ -22,12 +22,15 @@ struct FunctionState {
 
     var config: FunctionConfig
     var isRemoved = false
+    var isPaused = false
+    let plan: FlowPlan
     var crons: [Cron] = []
     /// Unfinished runs.
     var runCount = 0
 
     init(_ config: FunctionConfig) {
         self.config = config
+        plan = FlowPlan(config)
         if case .all(let limit) = config.catchUp {
             // Earlier versions took any limit.
             self.config.catchUp = .all(limit: min(max(limit, 1), CatchUp.limitMax))
@@ -49,7 +52,7 @@ struct FunctionState {
 
     var systemState: SystemState.Function {
         SystemState.Function(
-            config: config, isRemoved: isRemoved,
+            config: config, isRemoved: isRemoved, isPaused: isPaused,
             crons: crons.map { SystemState.CronState(trigger: $0.trigger, next: $0.next, handled: $0.handled) })
     }
 
@@ -66,7 +69,12 @@ struct FunctionState {
 package struct FunctionSummary: Sendable, Equatable {
     package var config: FunctionConfig
     package var isRemoved: Bool
+    package var isPaused: Bool
     package var unfinishedRuns: Int
+    /// Those of them that have something to do and wait for a place, a start or another run.
+    package var waitingRuns: Int
+    /// Events in debounces and batches.
+    package var heldEvents: Int
     /// The next instant of each cron trigger.
     package var nextTicks: [Timestamp]
 }

@@ -14,6 +14,8 @@ extension Record {
         case reader.isKind("run.queued"): self = .runQueued(try reader.queuedRun())
         case reader.isKind("run.started"): self = .runStarted
         case reader.isKind("run.parked"): self = .runParked
+        case reader.isKind("run.admitted"): self = .runAdmitted
+        case reader.isKind("run.cancelling"): self = .runCancelling(reason: try reader.string("reason"))
         case reader.isKind("run.completed"): self = .runCompleted(output: try reader.bytes("out"))
         case reader.isKind("run.failed"): self = .runFailed(error: try reader.bytes("error"))
         case reader.isKind("run.cancelled"): self = .runCancelled(reason: try reader.string("reason"))
@@ -26,7 +28,7 @@ extension Record {
         case reader.isKind("wait.started"):
             self = .waitStarted(
                 key: try reader.string("step"), event: try reader.string("event"), matches: try reader.matches(),
-                due: try reader.instant("due"), length: try reader.integer("length"))
+                condition: reader.waitCondition(), due: try reader.instant("due"), length: try reader.integer("length"))
         case reader.isKind("invoke.started"):
             self = .invokeStarted(
                 key: try reader.string("step"), function: try reader.string("fn"), child: try reader.ulid("child"),
@@ -53,6 +55,13 @@ extension Record {
             }
             self = .functionRegistered(config)
         case reader.isKind("function.removed"): self = .functionRemoved(id: try reader.string("fn"))
+        case reader.isKind("function.paused"): self = .functionPaused(id: try reader.string("fn"))
+        case reader.isKind("function.resumed"): self = .functionResumed(id: try reader.string("fn"))
+        case reader.isKind("hold.dropped"):
+            self = .holdDropped(
+                hold: try reader.ulid("hold"), function: try reader.string("fn"),
+                reason: Dropped.Reason(rawValue: try reader.string("why")) ?? .other,
+                detail: try reader.string("detail"))
         case reader.isKind("cron.scheduled"):
             self = .cronScheduled(
                 function: try reader.string("fn"), trigger: Int(try reader.integer("trigger")),
@@ -184,19 +193,26 @@ private struct PayloadReader {
         }
         return QueuedRun(
             function: try string("fn"), cause: cause, input: input, eventName: try string("name"),
-            key: field("key")?.string, startAt: field("startAt")?.timestamp)
+            key: field("key")?.string, startAt: field("startAt")?.timestamp, hold: field("hold")?.ulid,
+            eventCount: field("events")?.integer.flatMap { Int(exactly: min(max($0, 0), 1_000_000)) } ?? 0,
+            flow: field("flow").map { RunFlow($0.fields) } ?? RunFlow())
     }
 
     func eventReceived() throws(RecordError) -> Record {
         let event = Event(
             id: try ulid("id"), key: field("key")?.string, name: try string("name"), timestamp: try instant("ts"),
             json: try bytes("event"))
-        return .eventReceived(event, started: [ULID](field("runs")), resumed: [ULID](field("resumed")))
+        return .eventReceived(event, EventOutcome(JSONFields(payload)))
+    }
+
+    func waitCondition() -> WaitCondition? {
+        guard let source = field("if")?.string else { return nil }
+        return WaitCondition(source: source, captured: field("captured")?.bytes ?? Array("[]".utf8))
     }
 }
 
 extension [ULID] {
-    fileprivate init(_ field: JSONFields.Field?) {
+    init(_ field: JSONFields.Field?) {
         self = []
         field?.forEachElement { element in
             if let id = JSONFields.Field(value: element).ulid { append(id) }
@@ -249,6 +265,9 @@ extension FunctionConfig {
                 catchUp = field.string == "skip" ? .skip : field.string == "all" ? .all(limit: 1) : .latest
             } else if field.isNamed("catchUpLimit") {
                 catchUpLimit = field.integer.map { Int($0) }
+            } else if field.isNamed("flow") {
+                guard let flow = FlowConfig(field.fields) else { return nil }
+                self.flow = flow
             } else if field.isNamed("triggers") {
                 var triggers: [Trigger] = []
                 var isReadable = true
@@ -273,6 +292,7 @@ extension Trigger {
         var fields = members
         var event: String?
         var cron: String?
+        var condition: String?
         var matches: [FieldMatch] = []
         var zone: ZoneRules?
         while let field = fields.next() {
@@ -282,12 +302,14 @@ extension Trigger {
                 cron = field.string
             } else if field.isNamed("match") {
                 matches = [FieldMatch](field)
+            } else if field.isNamed("if") {
+                condition = field.string
             } else if field.isNamed("zone") {
                 zone = JSONView(field.bytes).flatMap { try? ZoneRules(json: $0) }
             }
         }
         if let event {
-            self = .event(name: event, matches: matches)
+            self = .event(name: event, matches: matches, condition: condition)
         } else if let cron, let zone {
             self = .cron(text: cron, zone: zone)
         } else {
@@ -334,12 +356,15 @@ extension SystemState.Function {
         var fields = members
         var config: FunctionConfig?
         var isRemoved = false
+        var isPaused = false
         var crons: [SystemState.CronState] = []
         while let field = fields.next() {
             if field.isNamed("config") {
                 config = FunctionConfig(field.fields)
             } else if field.isNamed("removed") {
                 isRemoved = field.bool
+            } else if field.isNamed("paused") {
+                isPaused = field.bool
             } else if field.isNamed("crons") {
                 field.forEachElement { element in
                     var members = JSONFields.Field(value: element).fields
@@ -360,6 +385,6 @@ extension SystemState.Function {
             }
         }
         guard let config else { return nil }
-        self.init(config: config, isRemoved: isRemoved, crons: crons)
+        self.init(config: config, isRemoved: isRemoved, isPaused: isPaused, crons: crons)
     }
 }

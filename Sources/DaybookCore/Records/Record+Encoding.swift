@@ -27,13 +27,17 @@ extension Record {
             bytes.append(json: #","length":"#)
             bytes.append(json: length)
             if isUntil { bytes.append(json: #","until":true"#) }
-        case .waitStarted(let key, let event, let matches, let due, let length):
+        case .waitStarted(let key, let event, let matches, let condition, let due, let length):
             bytes.append(json: #","step":"#)
             bytes.append(jsonString: key)
             bytes.append(json: #","event":"#)
             bytes.append(jsonString: event)
             bytes.append(json: #","match":"#)
             bytes.append(matches)
+            if let condition {
+                bytes.add("if", condition.source)
+                bytes.add("captured", json: condition.captured)
+            }
             bytes.append(field: #","due":"#, due)
             bytes.append(json: #","length":"#)
             bytes.append(json: length)
@@ -52,7 +56,7 @@ extension Record {
             bytes.append(json: #","error":"#)
             bytes.append(contentsOf: error)
             bytes.append(field: #","retryAt":"#, retryAt)
-        case .runStarted, .runParked: break
+        case .runStarted, .runParked, .runAdmitted: break
         case .runQueued(let run): appendQueuedRun(run, to: &bytes)
         case .runCompleted(let output):
             bytes.append(json: #","out":"#)
@@ -60,10 +64,10 @@ extension Record {
         case .runFailed(let error):
             bytes.append(json: #","error":"#)
             bytes.append(contentsOf: error)
-        case .runCancelled(let reason), .runQuarantined(let reason):
+        case .runCancelling(let reason), .runCancelled(let reason), .runQuarantined(let reason):
             bytes.append(json: #","reason":"#)
             bytes.append(jsonString: reason)
-        case .eventReceived(let event, let started, let resumed):
+        case .eventReceived(let event, let outcome):
             bytes.append(field: #","id":"#, event.id)
             if let key = event.key {
                 bytes.append(json: #","key":"#)
@@ -73,9 +77,10 @@ extension Record {
             bytes.append(jsonString: event.name)
             bytes.append(field: #","ts":"#, event.timestamp)
             bytes.append(json: #","runs":"#)
-            bytes.append(started)
+            bytes.append(outcome.started)
             bytes.append(json: #","resumed":"#)
-            bytes.append(resumed)
+            bytes.append(outcome.resumed)
+            outcome.appendRest(to: &bytes)
             bytes.append(json: #","event":"#)
             bytes.append(contentsOf: event.json)
         case .epochOpened(let epoch, let version):
@@ -89,9 +94,14 @@ extension Record {
         case .functionRegistered(let config):
             bytes.append(json: #","config":"#)
             config.append(to: &bytes)
-        case .functionRemoved(let id):
+        case .functionRemoved(let id), .functionPaused(let id), .functionResumed(let id):
             bytes.append(json: #","fn":"#)
             bytes.append(jsonString: id)
+        case .holdDropped(let hold, let function, let reason, let detail):
+            bytes.add("hold", hold)
+            bytes.add("fn", function)
+            bytes.add("why", reason.rawValue)
+            bytes.add("detail", detail)
         case .cronScheduled(let function, let trigger, let tick):
             bytes.append(json: #","fn":"#)
             bytes.append(jsonString: function)
@@ -144,6 +154,12 @@ extension Record {
             bytes.append(jsonString: key)
         }
         if let startAt = run.startAt { bytes.append(field: #","startAt":"#, startAt) }
+        bytes.add("hold", run.hold)
+        if run.eventCount > 0 { bytes.add("events", Int64(run.eventCount)) }
+        if !run.flow.isEmpty {
+            bytes.begin("flow")
+            run.flow.append(to: &bytes)
+        }
         switch run.input {
         case .inline(let event):
             bytes.append(json: #","event":"#)
@@ -241,13 +257,18 @@ extension FunctionConfig {
             bytes.append(json: #","catchUp":"all","catchUpLimit":"#)
             bytes.append(json: limit)
         }
+        if !flow.isEmpty {
+            bytes.begin("flow")
+            flow.append(to: &bytes)
+        }
         bytes.append(json: #","triggers":["#)
         for (index, trigger) in triggers.enumerated() {
             if index > 0 { bytes.append(UInt8(ascii: ",")) }
             switch trigger {
-            case .event(let name, let matches):
+            case .event(let name, let matches, let condition):
                 bytes.append(json: #"{"event":"#)
                 bytes.append(jsonString: name)
+                bytes.add("if", condition)
                 if !matches.isEmpty {
                     bytes.append(json: #","match":"#)
                     bytes.append(matches)
@@ -275,6 +296,7 @@ extension SystemState {
             function.config.append(to: &bytes)
             bytes.append(json: #","removed":"#)
             bytes.append(json: function.isRemoved)
+            if function.isPaused { bytes.append(json: #","paused":true"#) }
             bytes.append(json: #","crons":["#)
             for (index, cron) in function.crons.enumerated() {
                 if index > 0 { bytes.append(UInt8(ascii: ",")) }

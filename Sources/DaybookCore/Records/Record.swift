@@ -17,6 +17,11 @@ package enum Record: Equatable, Sendable {
     case functionRegistered(FunctionConfig)
     /// The function starts no more runs; those under way go on.
     case functionRemoved(id: String)
+    /// New events start no run of it, and its runs stand still until it is resumed.
+    case functionPaused(id: String)
+    case functionResumed(id: String)
+    /// A debounce or batch came due and starts no run after all; its events stand in the journal as they came.
+    case holdDropped(hold: ULID, function: String, reason: Dropped.Reason, detail: String)
     /// The next tick of a trigger; nil when its schedule has none.
     case cronScheduled(function: String, trigger: Int, tick: Timestamp?)
     /// A tick fired. `run` is nil for one that was skipped.
@@ -29,10 +34,12 @@ package enum Record: Equatable, Sendable {
     case inboxRemoved(claim: String)
 
     // Events
-    case eventReceived(Event, started: [ULID], resumed: [ULID])
+    case eventReceived(Event, EventOutcome)
 
     // Runs
     case runQueued(QueuedRun)
+    /// The function's throttle has let the run pass.
+    case runAdmitted
     /// The function's code began for the first time.
     case runStarted
     /// All that the run does is wait, for long: its code was unwound.
@@ -43,12 +50,15 @@ package enum Record: Equatable, Sendable {
     /// The process died while the attempt ran. `isCharged` tells whether that counts as a failed attempt.
     case stepInterrupted(key: String, attempt: Int, isCharged: Bool)
     case sleepStarted(key: String, due: Timestamp, length: Int64, isUntil: Bool)
-    case waitStarted(key: String, event: String, matches: [FieldMatch], due: Timestamp, length: Int64)
+    case waitStarted(
+        key: String, event: String, matches: [FieldMatch], condition: WaitCondition?, due: Timestamp, length: Int64)
     case invokeStarted(key: String, function: String, child: ULID, due: Timestamp, length: Int64)
     /// The code between steps failed and will be tried again.
     case attemptFailed(attempt: Int, error: [UInt8], retryAt: Timestamp)
     case runCompleted(output: [UInt8])
     case runFailed(error: [UInt8])
+    /// The run is being cancelled; somebody listens for its end, so that its event is read first.
+    case runCancelling(reason: String)
     case runCancelled(reason: String)
     /// Its journal is damaged: the run is set aside, whole, for a person to look at.
     case runQuarantined(reason: String)
@@ -59,6 +69,9 @@ package enum Record: Equatable, Sendable {
         case .monthOpened: "month.opened"
         case .functionRegistered: "function.registered"
         case .functionRemoved: "function.removed"
+        case .functionPaused: "function.paused"
+        case .functionResumed: "function.resumed"
+        case .holdDropped: "hold.dropped"
         case .cronScheduled: "cron.scheduled"
         case .cronTicked: "cron.ticked"
         case .clockMoved: "clock.moved"
@@ -66,6 +79,7 @@ package enum Record: Equatable, Sendable {
         case .inboxRemoved: "inbox.removed"
         case .eventReceived: "event.received"
         case .runQueued: "run.queued"
+        case .runAdmitted: "run.admitted"
         case .runStarted: "run.started"
         case .runParked: "run.parked"
         case .stepCompleted: "step.completed"
@@ -77,6 +91,7 @@ package enum Record: Equatable, Sendable {
         case .attemptFailed: "attempt.failed"
         case .runCompleted: "run.completed"
         case .runFailed: "run.failed"
+        case .runCancelling: "run.cancelling"
         case .runCancelled: "run.cancelled"
         case .runQuarantined: "run.quarantined"
         }
@@ -178,9 +193,15 @@ package struct QueuedRun: Equatable, Sendable {
     package var key: String?
     /// When to start, if not at once.
     package var startAt: Timestamp?
+    /// The hold whose events these are; it is over.
+    package var hold: ULID?
+    /// How many events a batch has; 0 for a run that is given one event by itself.
+    package var eventCount: Int
+    package var flow: RunFlow
 
     package init(
-        function: String, cause: Cause, input: Input, eventName: String, key: String? = nil, startAt: Timestamp? = nil
+        function: String, cause: Cause, input: Input, eventName: String, key: String? = nil, startAt: Timestamp? = nil,
+        hold: ULID? = nil, eventCount: Int = 0, flow: RunFlow = RunFlow()
     ) {
         self.function = function
         self.cause = cause
@@ -188,6 +209,9 @@ package struct QueuedRun: Equatable, Sendable {
         self.eventName = eventName
         self.key = key
         self.startAt = startAt
+        self.hold = hold
+        self.eventCount = eventCount
+        self.flow = flow
     }
 }
 
@@ -203,6 +227,7 @@ package struct SystemState: Equatable, Sendable {
     package struct Function: Equatable, Sendable {
         package var config: FunctionConfig
         package var isRemoved: Bool
+        package var isPaused: Bool
         package var crons: [CronState]
     }
 

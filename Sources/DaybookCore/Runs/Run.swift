@@ -4,7 +4,7 @@ package import DaybookValues
 struct OpenStep {
     enum Kind {
         case sleep(isUntil: Bool)
-        case wait(event: String, matches: [FieldMatch])
+        case wait(event: String, matches: [FieldMatch], condition: WaitCondition?)
         case invoke(child: ULID)
         /// Waits for its next attempt. A suspect was under way when the process died.
         case retry(isSuspect: Bool)
@@ -46,6 +46,10 @@ final class Run {
     var stateBytes = 0
     /// Its code is not loaded, and nothing is to be done until one of its open steps has a result or is due.
     var isParked = false
+    /// What only runs under flow control have; nil for most.
+    var extras: RunExtras?
+    /// The last time a condition of it failed on an event; not part of the state.
+    var matchProblem: String?
     /// Few; in the order in which they were opened.
     var open: [OpenStep] = []
     /// The snapshot that has this run's state already; see `Core+Snapshot.swift`.
@@ -69,6 +73,28 @@ final class Run {
     }
 
     func openStep(number: UInt64) -> OpenStep? { open.first { $0.number == number } }
+}
+
+/// What most runs do without.
+final class RunExtras {
+    let flow: RunFlow
+    /// Events of a batch; 0 for a run that is given one by itself.
+    let eventCount: Int
+    /// Steps that invoked the function with one of its events.
+    let callers: [HeldEvent.Caller]
+    /// Tell the listeners of `flow.cancelOn` apart, in the same order.
+    let cancelNumbers: [UInt64]
+    /// The throttle has let it pass.
+    var isAdmitted = false
+    /// It is being cancelled.
+    var cancelReason: String?
+
+    init(flow: RunFlow, eventCount: Int, callers: [HeldEvent.Caller], cancelNumbers: [UInt64]) {
+        self.flow = flow
+        self.eventCount = eventCount
+        self.callers = callers
+        self.cancelNumbers = cancelNumbers
+    }
 }
 
 /// What others may see of an unfinished run.
@@ -107,5 +133,25 @@ package struct RunSummary: Sendable, Equatable {
     package var retryAt: Timestamp?
     package var stepCount: Int
     package var isParked: Bool
+    /// Events of a batch; 0 for a run that was given one by itself.
+    package var eventCount: Int
+    /// Seconds by which it comes before others.
+    package var priority: Int64
+    /// What could not be evaluated for it.
+    package var problems: [String]
+    /// Why it does not execute although it has something to do.
+    package var waiting: Waiting?
     package var open: [Open]
+
+    package enum Waiting: Sendable, Equatable {
+        /// A limit on what executes at the same time; `key` is the value of its key.
+        case concurrency(key: String?, scope: ConcurrencyLimit.Scope, used: Int, limit: Int)
+        /// A limit on runs that are under way at the same time.
+        case runs(key: String?, used: Int, limit: Int)
+        /// When it may start at the earliest, if nobody comes before it.
+        case throttle(key: String?, until: Timestamp)
+        /// That run is not over.
+        case singleton(run: ULID)
+        case paused
+    }
 }

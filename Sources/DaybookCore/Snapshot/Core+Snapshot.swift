@@ -10,8 +10,8 @@ struct SnapshotInProgress {
 }
 
 extension Core {
-    /// Raised when the format changes; a snapshot of another version is ignored.
-    private static let snapshotVersion: UInt64 = 1
+    /// Raised when the format changes; a snapshot of a newer version is ignored. The first had no flow control.
+    private static let snapshotVersion: UInt64 = 2
 
     /// The whole state as bytes: equal states give equal bytes.
     package var encodedState: [UInt8] {
@@ -84,14 +84,49 @@ extension Core {
             writer.write(ULID(high: key.high, low: key.low))
             writer.write(at)
         }
+        writeFlow(to: &writer)
         writer.write(UInt64(runs.count))
+    }
+
+    private func writeFlow(to writer: inout StateWriter) {
+        for table in [rates, throttleRates] {
+            let kept = table.kept(after: newestRecordTime)
+            writer.write(UInt64(kept.count))
+            for (key, arrival) in kept {
+                writer.write(ULID(high: key.high, low: key.low))
+                writer.write(Int(arrival))
+            }
+        }
+        writer.write(UInt64(holds.count))
+        for hold in holds.byID.values.sorted(by: { $0.id < $1.id }) { hold.write(to: &writer) }
+    }
+
+    private func readFlow(from reader: inout StateReader) throws(SnapshotError) {
+        for isThrottle in [false, true] {
+            for _ in 0..<(try reader.count()) {
+                let id = try reader.id()
+                let key = DedupTable.Key(high: id.high, low: id.low)
+                let arrival = Int64(try reader.integer())
+                // Microseconds; what lies this far ahead was not written by any version.
+                guard (0...Int64.max >> 2).contains(arrival) else {
+                    throw SnapshotError("a rate in the snapshot is out of range")
+                }
+                if isThrottle { throttleRates.restore(key, arrival) } else { rates.restore(key, arrival) }
+            }
+        }
+        for _ in 0..<(try reader.count()) {
+            let hold = try Hold(from: &reader, functionCount: functions.count)
+            holds.add(hold)
+            durationTimers.add(.hold(hold.id), due: hold.due)
+        }
     }
 
     /// Takes over the state of a snapshot. The core must be new.
     /// - Throws: `SnapshotError` for bytes of another version or bytes that make no sense; the core is then useless.
     package func restore(snapshot bytes: ArraySlice<UInt8>) throws(SnapshotError) {
         var reader = StateReader(bytes)
-        guard try reader.number() == Self.snapshotVersion else {
+        let version = try reader.number()
+        guard (1...Self.snapshotVersion).contains(version) else {
             throw SnapshotError("the snapshot has another version")
         }
         newestRecordTime = try reader.time()
@@ -118,10 +153,11 @@ extension Core {
             let key = try reader.id()
             dedup.insert(DedupTable.Key(high: key.high, low: key.low), at: try reader.time())
         }
+        if version >= 2 { try readFlow(from: &reader) }
         let count = try reader.count()
         runs.reserveCapacity(count)
         for _ in 0..<count {
-            let run = try Run(from: &reader, functionCount: functions.count)
+            let run = try Run(from: &reader, functionCount: functions.count, version: version)
             runs[run.id] = run
             functions[run.function].runCount += 1
             restoreDerived(run)
@@ -135,6 +171,7 @@ extension Core {
             wallTimers.add(.delayedStart(run: run.id), due: startAt)
         }
         setTimeout(of: run)
+        listen(for: run)
         if let retryAt = run.retryAt {
             durationTimers.add(.attempt(run: run.id, number: run.retryNumber), due: retryAt)
         }
@@ -143,8 +180,8 @@ extension Core {
                 if limits.bug == .timerLostOnSnapshot, case .sleep = step.kind { continue }
             #endif
             setTimer(step, of: run)
-            if case .wait(let event, let matches) = step.kind {
-                waits.add(WaitIndex.Entry(run: run.id, number: step.number, matches: matches), on: event)
+            if case .wait(let event, _, _) = step.kind, let entry = entry(of: step, run.id) {
+                waits.add(entry, on: event)
             }
         }
     }

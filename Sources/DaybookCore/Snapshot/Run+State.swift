@@ -26,6 +26,8 @@ extension Run {
         writer.write(stepCount)
         writer.write(stateBytes)
         writer.write(isParked)
+        writer.write(extras != nil)
+        if let extras { extras.write(to: &writer) }
         writer.write(UInt64(open.count))
         for step in open {
             writer.write(step.key)
@@ -34,13 +36,17 @@ extension Run {
             writer.write(step.attempt)
             switch step.kind {
             case .sleep(let isUntil): writer.write(isUntil ? 1 as UInt64 : 0)
-            case .wait(let event, let matches):
-                writer.write(2 as UInt64)
+            case .wait(let event, let matches, let condition):
+                writer.write(condition == nil ? 2 as UInt64 : 6)
                 writer.write(event)
                 writer.write(UInt64(matches.count))
                 for match in matches {
                     writer.write(match.path)
                     writer.write(match.value)
+                }
+                if let condition {
+                    writer.write(condition.source)
+                    writer.write(condition.captured)
                 }
             case .invoke(let child):
                 writer.write(3 as UInt64)
@@ -50,7 +56,10 @@ extension Run {
         }
     }
 
-    convenience init(from reader: inout StateReader, functionCount: Int) throws(SnapshotError) {
+    /// - Parameter version: of the snapshot.
+    convenience init(
+        from reader: inout StateReader, functionCount: Int, version: UInt64
+    ) throws(SnapshotError) {
         let id = try reader.id()
         let function = Int(truncatingIfNeeded: try reader.number())
         guard (0..<functionCount).contains(function) else { throw SnapshotError("run \(id.text) has no function") }
@@ -73,28 +82,33 @@ extension Run {
         stepCount = try reader.amount()
         stateBytes = try reader.amount(max: .max >> 8)
         isParked = try reader.bool()
+        if version >= 2, try reader.bool() { extras = try RunExtras(from: &reader) }
         for _ in 0..<(try reader.count()) {
             let key = try reader.string()
-            let number = try reader.counter()
+            let opening = try reader.counter()
             let due = try reader.time()
             let attempt = try reader.amount()
             let kind: OpenStep.Kind
             switch try reader.number() {
             case 0: kind = .sleep(isUntil: false)
             case 1: kind = .sleep(isUntil: true)
-            case 2:
+            case let number where number == 2 || number == 6 && version >= 2:
                 let event = try reader.string()
                 var matches: [FieldMatch] = []
                 for _ in 0..<(try reader.count()) {
                     matches.append(FieldMatch(path: try reader.string(), value: try reader.text()))
                 }
-                kind = .wait(event: event, matches: matches)
+                var condition: WaitCondition?
+                if number == 6 {
+                    condition = WaitCondition(source: try reader.string(), captured: try reader.text())
+                }
+                kind = .wait(event: event, matches: matches, condition: condition)
             case 3: kind = .invoke(child: try reader.id())
             case 4: kind = .retry(isSuspect: false)
             case 5: kind = .retry(isSuspect: true)
             default: throw SnapshotError("step '\(key)' of run \(id.text) is of an unknown kind")
             }
-            open.append(OpenStep(key: key, kind: kind, number: number, due: due, attempt: attempt))
+            open.append(OpenStep(key: key, kind: kind, number: opening, due: due, attempt: attempt))
         }
     }
 }

@@ -13,6 +13,10 @@ enum TimerTarget: Equatable {
     case attempt(run: ULID, number: UInt64)
     /// The next tick of a function's trigger.
     case cron(function: Int, trigger: Int)
+    /// A debounce or batch comes due.
+    case hold(ULID)
+    /// A throttle lets the next run start.
+    case throttle(DedupTable.Key)
 
     /// Orders timers that are due at the same instant. It follows from the state alone, so that a core that took over
     /// a snapshot fires them in the same order as the one that set them.
@@ -24,6 +28,8 @@ enum TimerTarget: Equatable {
         case .finishTimeout(let run): (3, run.high, run.low)
         // In the order in which they were set.
         case .step(_, let number), .attempt(_, let number): (4, number, 0)
+        case .hold(let id): (5, id.high, id.low)
+        case .throttle(let name): (6, name.high, name.low)
         }
     }
 }

@@ -14,9 +14,13 @@ extension FunctionSummary {
         for (index, trigger) in config.triggers.enumerated() {
             if index > 0 { json.append(UInt8(ascii: ",")) }
             switch trigger {
-            case .event(let name, _):
+            case .event(let name, _, let condition):
                 json.append(json: #"{"event":"#)
                 json.append(jsonString: name)
+                if let condition {
+                    json.append(json: #","if":"#)
+                    json.append(jsonString: condition)
+                }
             case .cron(let text, _):
                 json.append(json: #"{"cron":"#)
                 json.append(jsonString: text)

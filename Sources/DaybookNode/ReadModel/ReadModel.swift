@@ -175,7 +175,7 @@ package struct ReadModel: Sendable {
     private func storedEvent(_ id: ULID, day: Int32) -> [UInt8]? {
         var found: [UInt8]?
         _ = try? RunRecords(disk: disk, stream: .events(day: day)) { view in
-            guard found == nil, case .eventReceived(let event, _, _)? = try? view.decoded(), event.id == id else {
+            guard found == nil, case .eventReceived(let event, _)? = try? view.decoded(), event.id == id else {
                 return
             }
             found = event.json

@@ -134,7 +134,7 @@ package struct RunDetail: Sendable {
             let index = position(of: key, .sleep)
             steps[index].startedAt = time
             steps[index].due = due
-        case .waitStarted(let key, let event, _, let due, _):
+        case .waitStarted(let key, let event, _, _, let due, _):
             let index = position(of: key, .wait)
             steps[index].startedAt = time
             steps[index].due = due

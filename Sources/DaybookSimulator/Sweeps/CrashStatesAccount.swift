@@ -33,7 +33,7 @@ struct CrashAccount {
         switch record {
         case .stepCompleted(let step): finish("\(run) \(step.key)")
         case .stepFailed(let step) where step.retryAt == nil: finish("\(run) \(step.key)")
-        case .eventReceived(let event, _, _):
+        case .eventReceived(let event, _):
             if !eventIDs.insert(event.id).inserted {
                 violations.append("event \(event.id.text) is in the journal twice")
             }

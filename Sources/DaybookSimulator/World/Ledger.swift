@@ -152,7 +152,8 @@ final class Ledger: @unchecked Sendable {
 
     private func note(_ record: Record, _ stream: RecordStream, at time: Timestamp, q: UInt64) {
         switch (record, stream) {
-        case (.eventReceived(let event, let started, let resumed), _):
+        case (.eventReceived(let event, let outcome), _):
+            let (started, resumed) = (outcome.started, outcome.resumed)
             note(event, started, resumed, at: time)
         case (.functionRegistered(let config), _):
             functions[config.id] = FunctionFacts(config: config, isRemoved: false, registeredAt: time)
@@ -181,7 +182,7 @@ final class Ledger: @unchecked Sendable {
         var expected: Set<String> = []
         for (id, function) in functions where !function.isRemoved {
             let isTriggered = function.config.triggers.contains {
-                if case .event(let name, _) = $0 { Self.matches(name, event.name) } else { false }
+                if case .event(let name, _, _) = $0 { Self.matches(name, event.name) } else { false }
             }
             guard isTriggered else { continue }
             if let key = event.key {
@@ -275,7 +276,7 @@ final class Ledger: @unchecked Sendable {
             }
             facts.failed[step.key] = step
             facts.openWaits[step.key] = nil
-        case .waitStarted(let key, let event, let matches, _, _): facts.openWaits[key] = (event, matches)
+        case .waitStarted(let key, let event, let matches, _, _, _): facts.openWaits[key] = (event, matches)
         case .runQuarantined:
             quarantinedRuns.insert(id)
             fallthrough

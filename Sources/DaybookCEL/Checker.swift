@@ -328,7 +328,7 @@ struct Checker {
         guard use == .cancelCondition else { return }
         throw refusal(
             "\(what) is not allowed in the condition of a cancel", node,
-            expected: ["logic, comparison, `in`, an index, a field, `int`, `uint` or `double`"])
+            expected: ["logic, comparison, `in`, an index, a field, `int()`, `uint()`, `double()`"])
     }
 
     private func refusal(_ message: String, _ node: SyntaxNode, expected: [String] = []) -> ExpressionError {

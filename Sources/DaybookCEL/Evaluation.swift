@@ -79,10 +79,9 @@ extension Program {
     private func find(
         _ json: UnsafeBufferPointer<UInt8>, below root: Int, into found: UnsafeMutableBufferPointer<FieldTree.Found>
     ) {
-        guard let fields = fields.baseAddress, let found = found.baseAddress,
-            var finder = FieldFinder(json, nodes: fields, found: found)
-        else { return }
-        finder.find(below: root)
+        guard let fields = fields.baseAddress, let found = found.baseAddress else { return }
+        var finder = FieldFinder(nodes: fields, found: found)
+        finder.find(below: root, in: json)
     }
 
     @inline(__always)

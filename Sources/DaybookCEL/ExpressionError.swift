@@ -30,8 +30,13 @@ package struct ExpressionError: Error, Hashable, Sendable, CustomStringConvertib
         excerpt = left + right + "\n" + String(repeating: " ", count: left.count) + "^"
     }
 
-    /// `line 1, column 14: expected an operand, found the end of the expression`
-    package var description: String { "line \(line), column \(column): \(message)" }
+    /// `line 1, column 14: expected an operand, found the end of the expression`. Long lists of what was expected, such
+    /// as all methods, are left out.
+    package var description: String {
+        let isSaid = expected.isEmpty || expected.count > 4 || message.hasPrefix("expected ")
+        let hint = isSaid ? "" : "; expected \(expected.joined(separator: " or "))"
+        return "line \(line), column \(column): \(message)\(hint)"
+    }
 }
 
 extension Character {

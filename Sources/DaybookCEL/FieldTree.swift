@@ -100,33 +100,26 @@ struct MutableFieldTree {
 struct FieldFinder {
     let nodes: UnsafePointer<FieldTree.Node>
     let found: UnsafeMutablePointer<FieldTree.Found>
-    private var cursor: JSONCursor
     /// Wanted fields that may still come.
     private var remaining: Int32 = 0
 
-    /// Nil if there is no text.
     @inline(__always)
-    init?(
-        _ json: UnsafeBufferPointer<UInt8>, nodes: UnsafePointer<FieldTree.Node>,
-        found: UnsafeMutablePointer<FieldTree.Found>
-    ) {
-        guard let cursor = JSONCursor(json) else { return nil }
-        self.cursor = cursor
+    init(nodes: UnsafePointer<FieldTree.Node>, found: UnsafeMutablePointer<FieldTree.Found>) {
         self.nodes = nodes
         self.found = found
     }
 
+    /// Looks for everything below a root of the tree.
     @inline(__always)
-    mutating func find(below root: Int) {
+    mutating func find(below root: Int, in json: UnsafeBufferPointer<UInt8>) {
         remaining = nodes[root].weight
-        if remaining > 0 {
-            cursor.skipBlanks()
-            take(root)
-        }
+        guard remaining > 0, var cursor = JSONCursor(json) else { return }
+        cursor.skipBlanks()
+        take(root, &cursor)
     }
 
     /// Reads the value at the cursor for a node and its children.
-    private mutating func take(_ index: Int) {
+    private mutating func take(_ index: Int, _ cursor: inout JSONCursor) {
         let node = nodes[index]
         let start = cursor.position
         found[index].start = start
@@ -149,23 +142,26 @@ struct FieldFinder {
             let end = cursor.position
             cursor.move(to: start)
             cursor.advance()
-            takeMembers(node)
+            takeMembers(node, &cursor)
             if remaining > 0 { cursor.move(to: end) }
         } else {
             cursor.advance()
-            takeMembers(node)
+            takeMembers(node, &cursor)
         }
     }
 
     /// With the cursor behind a `{`. Leaves it behind the `}` unless nothing remains to be found.
-    private mutating func takeMembers(_ node: FieldTree.Node) {
+    private mutating func takeMembers(_ node: FieldTree.Node, _ outerCursor: inout JSONCursor) {
+        // A copy of its own stays in registers.
+        var cursor = outerCursor
+        defer { outerCursor = cursor }
         var pending = node.childCount
         while let name = cursor.nextName() {
             guard let child = child(of: node, named: name), found[child].start == nil else {
                 cursor.skipValue()
                 continue
             }
-            take(child)
+            take(child, &cursor)
             if remaining <= 0 { return }
             pending -= 1
             if pending == 0 {
@@ -183,10 +179,12 @@ struct FieldFinder {
     private func child(
         of node: FieldTree.Node, named name: (body: UnsafeBufferPointer<UInt8>, hasEscapes: Bool)
     ) -> Int? {
-        if name.hasEscapes {
-            return JSONText.decoded(name.body).withUnsafeBufferPointer { child(of: node, named: $0) }
-        }
-        return child(of: node, named: name.body)
+        name.hasEscapes ? child(of: node, named: JSONText.decoded(name.body)) : child(of: node, named: name.body)
+    }
+
+    @inline(never)
+    private func child(of node: FieldTree.Node, named name: [UInt8]) -> Int? {
+        name.withUnsafeBufferPointer { child(of: node, named: $0) }
     }
 
     @inline(__always)

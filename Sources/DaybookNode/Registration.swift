@@ -52,14 +52,14 @@ package struct AppFunctions: Sendable {
         var triggers: [DaybookCore.Trigger] = []
         for trigger in registration.triggers {
             switch trigger.kind {
-            case .event(let name, _):
+            case .event(let name, let condition):
                 var matches: [DaybookCore.FieldMatch] = []
                 if let handled = registration.handlesFailuresOf {
                     var value: [UInt8] = []
                     value.append(jsonString: "\(app)-\(handled)")
                     matches.append(DaybookCore.FieldMatch(path: "data.function_id", value: value))
                 }
-                triggers.append(.event(name: name, matches: matches))
+                triggers.append(.event(name: name, matches: matches, condition: condition))
             case .cron(let text):
                 let schedule: CronSchedule
                 do throws(CronError) {
@@ -80,7 +80,8 @@ package struct AppFunctions: Sendable {
         return FunctionConfig(
             id: id, app: app, name: registration.name, triggers: triggers, retries: registration.retries,
             startTimeout: registration.startTimeout.map(milliseconds),
-            finishTimeout: registration.finishTimeout.map(milliseconds), catchUp: catchUp)
+            finishTimeout: registration.finishTimeout.map(milliseconds), catchUp: catchUp,
+            flow: FlowConfig(registration.flow))
     }
 
     private static func rules(
@@ -92,6 +93,43 @@ package struct AppFunctions: Sendable {
         } catch {
             throw RegistrationError("function '\(function)': cron '\(schedule.text)': \(error)")
         }
+    }
+}
+
+extension FlowConfig {
+    /// Durations become whole milliseconds, rounded up; nothing is checked.
+    init(_ settings: FlowSettings) {
+        self.init()
+        concurrency = settings.concurrency.map(ConcurrencyLimit.init)
+        runConcurrency = settings.runConcurrency.map(ConcurrencyLimit.init)
+        throttle = settings.throttle.map {
+            Throttle(limit: $0.limit, period: milliseconds($0.period), burst: $0.burst, key: $0.key)
+        }
+        rateLimit = settings.rateLimit.map { RateLimit(limit: $0.limit, period: milliseconds($0.period), key: $0.key) }
+        idempotency = settings.idempotency
+        debounce = settings.debounce.map {
+            Debounce(period: milliseconds($0.period), timeout: $0.timeout.map(milliseconds), key: $0.key)
+        }
+        batch = settings.batch.map {
+            Batch(maxSize: $0.maxSize, timeout: milliseconds($0.timeout), key: $0.key, condition: $0.condition)
+        }
+        priority = settings.priority
+        singleton = settings.singleton.map { Singleton(mode: $0.mode == .skip ? .skip : .cancel, key: $0.key) }
+        cancelOn = settings.cancelOn.map {
+            CancelOn(event: $0.event, condition: $0.condition, timeout: $0.timeout.map(milliseconds))
+        }
+    }
+}
+
+extension ConcurrencyLimit {
+    fileprivate init(_ settings: FlowSettings.Concurrency) {
+        let scope: Scope =
+            switch settings.scope {
+            case .function: .function
+            case .environment: .environment
+            case .account: .account
+            }
+        self.init(limit: settings.limit, key: settings.key, scope: scope)
     }
 }
 

@@ -169,8 +169,8 @@ package enum Answer: Sendable, Equatable {
     case ended
     /// The run, or the step, is not there any more: the result is dropped.
     case stale
-    /// The events are in the journal: for each its id, and how many runs it started.
-    case published([(id: ULID, started: Int)])
+    /// The events are in the journal.
+    case published([EventReceipt])
     case queued(run: ULID)
     /// So many runs were cancelled.
     case cancelled(Int)
@@ -181,7 +181,7 @@ package enum Answer: Sendable, Equatable {
         case (.done, .done), (.recorded, .recorded), (.opened, .opened), (.ended, .ended), (.stale, .stale): true
         case (.completed(let a), .completed(let b)), (.failed(let a), .failed(let b)): a == b
         case (.retrying(let a, let b), .retrying(let c, let d)): a == c && b == d
-        case (.published(let a), .published(let b)): a.elementsEqual(b) { $0.id == $1.id && $0.started == $1.started }
+        case (.published(let a), .published(let b)): a == b
         case (.queued(let a), .queued(let b)): a == b
         case (.cancelled(let a), .cancelled(let b)): a == b
         case (.refused(let a), .refused(let b)): a == b

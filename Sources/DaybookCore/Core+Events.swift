@@ -3,10 +3,10 @@ package import DaybookValues
 
 extension Core {
     func publish(_ events: [Event], claim: ClaimProgress?) -> Answer {
-        var receipts: [(id: ULID, started: Int)] = []
+        var receipts: [EventReceipt] = []
         receipts.reserveCapacity(events.count)
         for event in events {
-            receipts.append((event.id, publish(event)))
+            receipts.append(EventReceipt(id: event.id, outcome: publish(event)))
         }
         if let claim {
             emit(.system, .inboxCommitted(claim: claim.name, offset: claim.offset, isWhole: claim.isWhole))
@@ -15,9 +15,8 @@ extension Core {
     }
 
     /// Records an event, queues the runs it triggers, fulfils the waits and cancels the runs it matches.
-    /// - Returns: how many runs it started.
     @discardableResult
-    func publish(_ event: Event) -> Int { publish(event, EventOutcome()) }
+    func publish(_ event: Event) -> EventOutcome { publish(event, EventOutcome()) }
 
     /// Records an event of the server's own that was meant for one function, where somebody else listens or where it did
     /// not simply start a run.
@@ -33,7 +32,7 @@ extension Core {
     }
 
     @discardableResult
-    private func publish(_ event: Event, _ before: EventOutcome) -> Int {
+    private func publish(_ event: Event, _ before: EventOutcome) -> EventOutcome {
         let candidates = routes.candidates(for: event.name)
         let mayResume = waits.hasWaits(on: event.name)
         let mayCancel = cancels.hasWaits(on: event.name)
@@ -79,7 +78,7 @@ extension Core {
             deliver(wait.run, open.key, .completed(event.json))
         }
         if !outcome.held.isEmpty { fireFullBatches(outcome.held) }
-        return started.count
+        return outcome
     }
 
     /// Whether the event meets that trigger. A condition that fails on it starts nothing, and the event's record says so.

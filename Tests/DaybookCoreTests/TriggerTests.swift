@@ -48,7 +48,7 @@ struct TriggerTests {
         let event = bench.event("nobody")
         let outcome = bench.handle(.publish([event], claim: nil))
         #expect(outcome.lines.map(\.record) == [.eventReceived(event, EventOutcome())])
-        #expect(outcome.answer == .published([(event.id, 0)]))
+        #expect(outcome.answer == .published([EventReceipt(id: event.id, outcome: EventOutcome())]))
     }
 
     @Test func `a large event is carried by reference, and the start has it at hand`() {
@@ -89,7 +89,12 @@ struct TriggerTests {
         let bench = Bench([function()])
         let events = [bench.event("test/go", key: "k"), bench.event("test/go", key: "k")]
         let outcome = bench.handle(.publish(events, claim: nil))
-        #expect(outcome.answer == .published([(events[0].id, 1), (events[1].id, 0)]))
+        guard case .published(let receipts) = outcome.answer else {
+            Issue.record("\(outcome.answer)")
+            return
+        }
+        #expect(receipts.map(\.id) == events.map(\.id))
+        #expect(receipts.map(\.started) == [1, 0])
         #expect(outcome.kinds == ["event.received", "run.queued", "event.received"])
     }
 

@@ -25,6 +25,20 @@ package struct EventOutcome: Sendable, Equatable {
     }
 }
 
+/// An event that is in the journal, and what came of it.
+package struct EventReceipt: Sendable, Equatable {
+    package var id: ULID
+    package var outcome: EventOutcome
+
+    /// How many runs it started.
+    package var started: Int { outcome.started.count }
+
+    package init(id: ULID, outcome: EventOutcome) {
+        self.id = id
+        self.outcome = outcome
+    }
+}
+
 /// Why an event started no run of a function.
 package struct Dropped: Sendable, Equatable {
     package enum Reason: String, Sendable, CaseIterable {

@@ -1,11 +1,13 @@
 import DaybookCore
+import DaybookNode
 import DaybookSystem
 import DaybookValues
 import Hummingbird
 import NIOCore
 
 extension API {
-    /// Takes one event or an array of them, all or none, and answers once they are on disk.
+    /// Takes one event or an array of them, all or none, and answers once they are on disk; with `outcomes=true` it also
+    /// says what came of each.
     func ingest(_ request: Request) async -> Response {
         do throws(APIError) {
             let bytes = try await eventBody(request)
@@ -14,7 +16,8 @@ extension API {
             guard case .published(let published) = try await submit(.publish(events, claim: nil)) else {
                 throw APIError(.internalServerError, "the events were not recorded")
             }
-            return Self.accepted(published.map(\.id.text))
+            let saysOutcomes = request.query("outcomes") == "true"
+            return Self.accepted(published.map(\.id.text), outcomes: saysOutcomes ? published.map(\.outcome) : [])
         } catch {
             var json: [UInt8] = []
             json.append(json: #"{"ids":[""],"status":"#)
@@ -26,14 +29,35 @@ extension API {
         }
     }
 
-    private static func accepted(_ ids: [String]) -> Response {
+    /// An event by its whole id, and what came of it.
+    func event(_ text: String) async throws -> Response {
+        let event = try await read([]) { (model) throws(ReadError) in try model.event(text) }
+        var json: [UInt8] = []
+        json.append(json: #"{"data":"#)
+        event.append(to: &json)
+        json.append(UInt8(ascii: "}"))
+        return Response(json)
+    }
+
+    private static func accepted(_ ids: [String], outcomes: [EventOutcome] = []) -> Response {
         var json: [UInt8] = []
         json.append(json: #"{"ids":["#)
         for (index, id) in ids.enumerated() {
             if index > 0 { json.append(UInt8(ascii: ",")) }
             json.append(jsonString: id)
         }
-        json.append(json: #"],"status":200}"#)
+        json.append(json: #"],"status":200"#)
+        if !outcomes.isEmpty {
+            json.append(json: #","outcomes":["#)
+            for (index, outcome) in outcomes.enumerated() {
+                if index > 0 { json.append(UInt8(ascii: ",")) }
+                json.append(UInt8(ascii: "{"))
+                outcome.appendMembers(to: &json)
+                json.append(UInt8(ascii: "}"))
+            }
+            json.append(UInt8(ascii: "]"))
+        }
+        json.append(UInt8(ascii: "}"))
         return Response(json)
     }
 

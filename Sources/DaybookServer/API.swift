@@ -6,6 +6,7 @@ import DaybookValues
 import Hummingbird
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// The routes of a server, whatever it listens on.
 package final class API: Sendable {
@@ -30,6 +31,8 @@ package final class API: Sendable {
     let clock: ShiftedClock
     let random: any RandomSource
     let tails = OpenTails()
+    /// Set once the server is to end: answers that take long are cut short.
+    private let ending = Atomic(false)
 
     package init(
         node: Node, identity: Identity, clock: ShiftedClock, random: any RandomSource = SystemRandomSource()
@@ -42,25 +45,42 @@ package final class API: Sendable {
 
     var now: Timestamp { clock.now }
 
+    var isEnding: Bool { ending.load(ordering: .relaxed) }
+
+    /// Ends live tails and whatever else would keep the server from ending.
+    func end() {
+        ending.store(true, ordering: .relaxed)
+        tails.finish()
+    }
+
     func makeRouter() -> Router<BasicRequestContext> {
         let router = Router(context: BasicRequestContext.self)
         router.add(middleware: APIErrors())
         router.post("e/:key") { request, _ in await self.ingest(request) }
         router.get("health") { _, _ in await self.health() }
         router.get("v1/functions") { _, _ in await self.functions() }
+        router.get("v1/functions/:id") { _, context in try await self.function(context.parameters.require("id")) }
+        router.post("v1/functions/:id/pause") { _, context in
+            try await self.setPaused(true, context.parameters.require("id"))
+        }
+        router.post("v1/functions/:id/resume") { _, context in
+            try await self.setPaused(false, context.parameters.require("id"))
+        }
         router.get("v1/runs") { request, _ in try await self.runs(request) }
         router.get("v1/runs/:id") { _, context in try await self.run(context.parameters.require("id")) }
         router.delete("v1/runs/:id") { _, context in try await self.cancel(context.parameters.require("id")) }
+        router.post("v1/runs/cancel") { request, _ in try await self.cancelMany(request) }
         router.post("v1/runs/:id/retry") { request, context in
             try await self.retry(context.parameters.require("id"), request)
         }
+        router.get("v1/events/:id") { _, context in try await self.event(context.parameters.require("id")) }
         router.get("v1/cron") { request, _ in try await self.cron(request) }
         router.get("v1/tail") { _, _ in await self.tail() }
         router.post("dev/clock") { request, _ in try await self.moveClock(request) }
         return router
     }
 
-    // MARK: - Server and functions
+    // MARK: - Server
 
     private func health() async -> Response {
         let runCount = await node.inspect { $0.runCount }
@@ -81,10 +101,6 @@ package final class API: Sendable {
         json.append(jsonString: node.journal.keeper.pressure == .normal ? "ok" : "full")
         json.append(UInt8(ascii: "}"))
         return Response(json)
-    }
-
-    private func functions() async -> Response {
-        Response(list: await node.inspect { $0.functionSummaries }) { $0.append(to: &$1) }
     }
 
     private func cron(_ request: Request) async throws -> Response {
@@ -156,29 +172,6 @@ package final class API: Sendable {
         return Response(json)
     }
 
-    private func cancel(_ text: String) async throws -> Response {
-        let id = try await read(text) { (model) throws(ReadError) in try model.resolve(text) }
-        var isCancelled = true
-        do throws(Refusal) {
-            try await node.cancel(id, reason: "somebody asked for it")
-        } catch .unknownRun {
-            // Cancelling a run that has ended is no mistake of the caller; a run that never was is one.
-            isCancelled = false
-        } catch {
-            throw APIError(error)
-        }
-        let detail = try await read(id.text) { (model) throws(ReadError) in try model.detail(of: id) }
-        var json: [UInt8] = []
-        json.append(json: #"{"id":"#)
-        json.append(jsonString: id.text)
-        json.append(json: #","cancelled":"#)
-        json.append(json: isCancelled)
-        json.append(json: #","status":"#)
-        json.append(jsonString: detail.status.rawValue)
-        json.append(UInt8(ascii: "}"))
-        return Response(json)
-    }
-
     private func retry(_ text: String, _ request: Request) async throws -> Response {
         let from = try await request.jsonBody()?.member("from")
         guard from == nil || from?.isNull == true || from?.string != nil else {
@@ -202,12 +195,15 @@ package final class API: Sendable {
 
     /// Looks at runs on a thread that may block.
     /// - Parameter run: the id, or the part of one, that is looked for; nil for all runs.
-    private func read<Value: Sendable>(
+    func read<Value: Sendable>(
         _ run: String? = nil, _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
     ) async throws -> Value {
-        // A run of which the whole id is known is read from its own records.
-        let isKnown = run.map { ULID($0) != nil } ?? false
-        return try await read(isKnown ? [] : await node.inspect { $0.runSummaries }, look)
+        let unfinished = await node.inspect { core in
+            // A run of which the whole id is known is read from its own records.
+            guard let id = run.flatMap({ ULID($0.uppercased()) }) else { return core.runSummaries }
+            return core.summary(of: id).map { [$0] } ?? []
+        }
+        return try await read(unfinished, look)
     }
 
     private func page(_ query: RunQuery) async throws -> RunPage {
@@ -216,7 +212,7 @@ package final class API: Sendable {
         }
     }
 
-    private func read<Value: Sendable>(
+    func read<Value: Sendable>(
         _ unfinished: [RunSummary], _ look: @escaping @Sendable (ReadModel) throws(ReadError) -> Value
     ) async throws -> Value {
         let node = node
@@ -239,33 +235,5 @@ package final class API: Sendable {
         } catch {
             throw APIError(error)
         }
-    }
-}
-
-extension Request {
-    /// Nil when it is not given, or empty.
-    fileprivate func query(_ name: Substring) -> String? {
-        uri.queryParameters.get(String(name)).flatMap { $0.isEmpty ? nil : $0 }
-    }
-
-    fileprivate func count(_ name: Substring, default: Int, max: Int) throws(APIError) -> Int {
-        guard let text = query(name) else { return `default` }
-        guard let count = Int(text), (1...max).contains(count) else {
-            throw APIError(.badRequest, "\(name) must be a whole number from 1 to \(max), not '\(text)'")
-        }
-        return count
-    }
-
-    /// Nil for an empty body.
-    fileprivate func jsonBody() async throws -> JSONView? {
-        let buffer = try await body.collect(upTo: API.bodyBytesMax)
-        guard buffer.readableBytes > 0 else { return nil }
-        let bytes = Array(buffer.readableBytesView)
-        do throws(JSONError) {
-            try JSONText.check(bytes)
-        } catch {
-            throw APIError(.badRequest, "the body is not JSON: \(error)")
-        }
-        return JSONView(bytes)
     }
 }

@@ -17,8 +17,8 @@ struct APIError: Error, HTTPResponseError {
     init(_ error: ReadError) {
         let status: HTTPResponse.Status =
             switch error {
-            case .unknownRun, .unknownStep: .notFound
-            case .ambiguousRun, .notEnded: .conflict
+            case .unknownRun, .unknownStep, .unknownFunction, .unknownEvent: .notFound
+            case .ambiguousRun, .ambiguousFunction, .notEnded: .conflict
             case .unreadable: .internalServerError
             }
         self.init(status, error.description)

@@ -57,7 +57,7 @@ package struct LocalServer: Service {
             group.addTask {
                 for await error in stream { throw error }
             }
-            let tails = api.tails
+            let api = api
             try await withGracefulShutdownHandler {
                 do {
                     try await group.waitForAll()
@@ -66,7 +66,7 @@ package struct LocalServer: Service {
                     throw error
                 }
             } onGracefulShutdown: {
-                tails.finish()
+                api.end()
             }
         }
     }

@@ -57,6 +57,17 @@ struct ArgumentTests {
         #expect(runs.output.json)
         let retry = try parse("retry", "01K", "--from", "second", as: RetryCommand.self)
         #expect(retry.step == "second")
+        let cancel = try parse(
+            "cancel", "--function", "f", "--queued-after", "2026-11-21T00:00:00Z", "--queued-before", "2h", "--if",
+            "event.data.n > 1", "--dry-run", "--yes", as: CancelCommand.self)
+        #expect(cancel.function == "f")
+        #expect(cancel.queuedBefore?.value == .ago(7_200_000))
+        #expect(cancel.condition == "event.data.n > 1")
+        #expect(cancel.dryRun && cancel.yes)
+        #expect(try parse("cancel", "01K", as: CancelCommand.self).run == "01K")
+        #expect(try parse("pause", "f", as: PauseCommand.self).function == "f")
+        #expect(try parse("resume", "f", as: ResumeCommand.self).function == "f")
+        #expect(try parse("functions", "f", as: FunctionsCommand<Shop>.self).function == "f")
         let next = try parse(
             "cron", "next", "0 8 * * 1", "--tz", "Europe/Paris", "--from", "2026-11-21T00:00:00Z", "--count", "2",
             as: NextCommand<Shop>.self)
@@ -85,6 +96,8 @@ struct ArgumentTests {
         ["runs", "--status", "lost"], ["runs", "--limit", "0"], ["send"], ["send", "-", "{}"],
         ["send", "a", "{}", "--file", "f"], ["send", "a", "--ts", "noon"], ["clock", "advance", "0s"],
         ["cron", "next", "--tz", "Europe/Paris"], ["fly"],
+        ["cancel"], ["cancel", "01K", "--function", "f"], ["cancel", "01K", "--dry-run"], ["cancel", "--if", "true"],
+        ["cancel", "--function", "f", "--queued-before", "noon"], ["pause"], ["resume"],
         ["serve", "--log-level", "loud"], ["serve", "--retry-interval", "0s"],
     ])
     func `a wrong command line ends with code 64`(arguments: [String]) {

@@ -72,12 +72,26 @@ let testFunctions: [any FunctionDefinition] = [
         step.progress(12, of: 200, "importing")
         try await step.sleep("pause", for: .hours(1))
     },
+    DurableFunction(
+        "one-by-one", on: [.event("test/one-by-one")], .runConcurrency(1, key: .field("user")),
+        .priority("event.data.vip ? 120 : 0")
+    ) { _, step in
+        try await step.sleep("pause", for: .hours(1))
+    },
+    DurableFunction("late", on: [.event("test/late")], .debounce(for: .hours(1), key: .field("user"))) { _, _ in },
+    DurableFunction("limited", on: [.event("test/limited")], .rateLimit(1, per: .hours(1), key: .field("user"))) {
+        _, _ in
+    },
+    DurableFunction("digest", batchesOf: [.event("test/digested")], max: 3, within: .hours(1)) { events, step in
+        try await step.run("count") { events.count }
+    },
 ]
 
 /// A real node with a real socket in a directory of its own.
 final class ServerHarness: Sendable {
     let directory: TemporaryDirectory
     let node: Node
+    let api: API
     private let pool: WorkerPool
     private let group: ServiceGroup
     private let serving: Task<Void, any Error>
@@ -100,7 +114,7 @@ final class ServerHarness: Sendable {
         ) { reason in fatalError(reason) }
         try node.launch(AppFunctions(app: "test", functions: testFunctions), version: "test")
         node.startThreads()
-        let api = API(
+        api = API(
             node: node, identity: API.Identity(version: "test", dataDirectory: directory.path, isDev: isDev),
             clock: ShiftedClock(offset: 0))
         let (ready, isReady) = AsyncStream.makeStream(of: Void.self)

@@ -61,8 +61,8 @@ struct CommandFailure: Error, Sendable, Equatable, CustomStringConvertible {
     init(_ error: ReadError) {
         let code: FailureCode =
             switch error {
-            case .unknownRun, .unknownStep: .notFound
-            case .ambiguousRun, .notEnded, .unreadable: .failed
+            case .unknownRun, .unknownStep, .unknownFunction, .unknownEvent: .notFound
+            case .ambiguousRun, .ambiguousFunction, .notEnded, .unreadable: .failed
             }
         self.init(code, error.description)
     }

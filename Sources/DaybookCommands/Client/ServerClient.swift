@@ -77,34 +77,40 @@ struct ServerClient: Sendable {
 
     /// Gives out what the server sends, line by line, until it ends.
     /// - Returns: false when no server runs.
-    func stream(_ path: String, _ body: @Sendable ([UInt8]) -> Void) async throws -> Bool {
+    func stream(
+        _ method: Method, _ path: String, body: [UInt8]? = nil, _ take: @Sendable ([UInt8]) -> Void
+    ) async throws -> Bool {
         guard let channel = try await connect() else { return false }
         do {
             try await channel.executeThenClose { inbound, outbound in
-                try await Self.send(.get, path, nil, to: outbound)
+                try await Self.send(method, path, body, to: outbound)
                 var line: [UInt8] = []
+                var refusal: Int?
                 for try await part in inbound {
                     switch part {
-                    case .head(let head):
-                        guard head.status == .ok else { throw Self.failure(Int(head.status.code), nil) }
+                    case .head(let head): refusal = head.status == .ok ? nil : Int(head.status.code)
                     case .body(let bytes):
                         for byte in bytes.readableBytesView {
-                            if byte == UInt8(ascii: "\n") {
-                                if !line.isEmpty { body(line) }
+                            if byte == UInt8(ascii: "\n"), refusal == nil {
+                                if !line.isEmpty { take(line) }
                                 line.removeAll(keepingCapacity: true)
                             } else {
                                 line.append(byte)
                             }
                         }
-                    case .end: return
+                    case .end:
+                        if let refusal { throw Self.failure(refusal, JSONView(line)) }
+                        return
                     }
                 }
-                throw CommandFailure(.unavailable, "the server went away without a word; it was killed, or it crashed")
+                throw CommandFailure(
+                    .unavailable, "the server went away without a word; it was killed, or it crashed",
+                    isFateUnknown: true)
             }
         } catch let failure as CommandFailure {
             throw failure
         } catch {
-            throw CommandFailure(.unavailable, "the server went away: \(error)")
+            throw CommandFailure(.unavailable, "the server went away: \(error)", isFateUnknown: true)
         }
         return true
     }

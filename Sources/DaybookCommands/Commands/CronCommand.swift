@@ -101,10 +101,10 @@ struct NextCommand<App: DaybookApp>: AsyncParsableCommand {
         }
         if data.hasJournal {
             let stopped = try data.openStopped()
-            functions = stopped.functions
+            functions = stopped.functions.map(\.summary)
             start = start + stopped.clockOffset
         } else {
-            functions = try await storedFunctions(of: App.self, data)
+            functions = try await storedFunctions(of: App.self, data).map(\.summary)
         }
         for tick in FunctionTick.next(of: functions, after: from?.timestamp ?? start, count: count) {
             var json: [UInt8] = []

@@ -8,17 +8,28 @@ import DaybookValues
 struct FunctionsCommand<App: DaybookApp>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "functions", abstract: "List the functions of the data directory.",
+            commandName: "functions", abstract: "List the functions of the data directory, or show one.",
             discussion: """
-                Works with and without a running server. Where no server has ever run, the functions of this program are \
-                listed.
+                With flow control, what it is set to, which functions are paused, how many of their runs wait, and \
+                how many events are held for later runs. Works with and without a running server. Where no server has \
+                ever run, the functions of this program are listed.
                 """)
     }
 
     @OptionGroup var data: DataOptions
     @OptionGroup var output: OutputOptions
 
+    @Argument(
+        help: ArgumentHelp(
+            "Show this function, with the events that are held for it: its whole id, or its id within the app.",
+            valueName: "id"))
+    var function: String?
+
     func run() async throws {
+        if let function {
+            let found = try await found(function)
+            return output.json ? Console.print(line: found.bytes) : Console.print(functionText(found))
+        }
         var table = FunctionTable()
         var count = 0
         for function in try await functions() {
@@ -37,16 +48,39 @@ struct FunctionsCommand<App: DaybookApp>: AsyncParsableCommand {
             }
             return found
         }
-        return try await storedFunctions(of: App.self, data).compactMap { function in
-            var json: [UInt8] = []
-            function.append(to: &json)
-            return JSONView(json)
+        return try await storedFunctions(of: App.self, data).compactMap { $0.view() }
+    }
+
+    private func found(_ function: String) async throws -> JSONView {
+        let client = ServerClient(directory: data.directory)
+        if let answer = try await client.request(.get, "/v1/functions/\(escaped(function))") {
+            guard let found = answer.member("data") else { throw CommandFailure("the server's answer has no function") }
+            return found
+        }
+        let functions = try await storedFunctions(of: App.self, data)
+        do throws(ReadError) {
+            let id = try ReadModel.function(function, among: functions.map(\.summary.config.id))
+            let detail = functions.first { $0.summary.config.id == id }
+            guard let found = detail?.view(holdsMax: FunctionDetail.holdsMax) else {
+                throw ReadError.unknownFunction(function)
+            }
+            return found
+        } catch {
+            throw CommandFailure(error)
         }
     }
 }
 
+extension FunctionDetail {
+    fileprivate func view(holdsMax: Int = FunctionDetail.holdsInListsMax) -> JSONView? {
+        var json: [UInt8] = []
+        append(to: &json, holdsMax: holdsMax)
+        return JSONView(json)
+    }
+}
+
 /// What the last server registered in the data directory; without one, what this program would register.
-func storedFunctions(of type: (some DaybookApp).Type, _ data: DataOptions) async throws -> [FunctionSummary] {
+func storedFunctions(of type: (some DaybookApp).Type, _ data: DataOptions) async throws -> [FunctionDetail] {
     if data.hasJournal { return try data.openStopped().functions }
     let app = try await makeApp(type, data)
     let functions = try registered(app)
@@ -55,7 +89,7 @@ func storedFunctions(of type: (some DaybookApp).Type, _ data: DataOptions) async
     let answer = core.handle(
         .register(app: functions.app, functions: functions.configs), at: Instant(SystemWallClock().now), seed: 1)
     if case .refused(let refusal) = answer { throw CommandFailure(refusal.description) }
-    return core.functionSummaries
+    return FunctionDetail.all(in: core)
 }
 
 func makeApp<App: DaybookApp>(_ type: App.Type, _ data: DataOptions) async throws -> App {

@@ -1,27 +1,6 @@
 import ArgumentParser
 import DaybookValues
 
-struct CancelCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "cancel", abstract: "Cancel a run.", discussion: "Needs a running server.")
-
-    @OptionGroup var data: DataOptions
-    @OptionGroup var output: OutputOptions
-
-    @Argument(help: "The run's id, or enough of its beginning or end.")
-    var run: String
-
-    mutating func run() async throws {
-        let answer = try await ServerClient(directory: data.directory).require(.delete, "/v1/runs/\(escaped(run))")
-        let id = answer.member("id")?.string ?? run
-        guard answer.member("cancelled")?.bool == true else {
-            let status = answer.member("status")?.string ?? ""
-            throw CommandFailure("run \(id) had ended already: it is \(status). Nothing was changed.")
-        }
-        if output.json { Console.print(line: answer.bytes) } else { Console.print("cancelled run \(id)") }
-    }
-}
-
 struct RetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Start a new run from the event of one that has ended.",

@@ -9,7 +9,8 @@ struct SendCommand: AsyncParsableCommand {
         discussion: """
             Every event gets an id before it is sent, so that sending it again with the same --id, after a failure that \
             left its fate unclear, starts nothing twice. With a running server the command ends once the event is on \
-            disk; without one the event is put into the inbox, where the next server finds it.
+            disk, and says how many runs it started, or why none; without one the event is put into the inbox, where \
+            the next server finds it.
 
             Examples:
               send shop/order.placed '{"order":7}'
@@ -55,10 +56,20 @@ struct SendCommand: AsyncParsableCommand {
         let body = Outgoing.body(events)
         do {
             // The key in the path is for servers that ask for one; this one is reached by its owner only.
-            if let answer = try await ServerClient(directory: data.directory).request(.post, "/e/cli", body: body) {
+            let client = ServerClient(directory: data.directory)
+            if let answer = try await client.request(.post, "/e/cli?outcomes=true", body: body) {
+                var outcomes: [JSONView] = []
+                answer.member("outcomes")?.forEachElement { outcome in
+                    outcomes.append(outcome)
+                    return true
+                }
                 var position = 0
                 answer.member("ids")?.forEachElement { id in
-                    if position < events.count { report(events[position], eventID: id.string, file: nil) }
+                    if position < events.count {
+                        report(
+                            events[position], eventID: id.string,
+                            outcome: position < outcomes.count ? outcomes[position] : nil)
+                    }
                     position += 1
                     return true
                 }
@@ -71,7 +82,7 @@ struct SendCommand: AsyncParsableCommand {
             )
         }
         let path = try dropIntoInbox(body, name: events[0].id)
-        for event in events { report(event, eventID: nil, file: path) }
+        for event in events { report(event, file: path) }
     }
 
     // MARK: - Making events
@@ -150,11 +161,13 @@ struct SendCommand: AsyncParsableCommand {
         return data.directory + "/" + path
     }
 
-    private func report(_ event: Outgoing, eventID: String?, file: String?) {
+    private func report(
+        _ event: Outgoing, eventID: String? = nil, outcome: JSONView? = nil, file: String? = nil
+    ) {
         guard output.json else {
             let fate =
                 file.map { "no server is running: put into \($0) for the next one" }
-                ?? "recorded as \(eventID ?? "?")"
+                ?? "recorded as \(eventID ?? "?")" + (outcome.map { ", \(fateText($0))" } ?? "")
             Console.print("\(harmless(event.name)) \(harmless(event.id)): \(fate)")
             return
         }
@@ -166,6 +179,14 @@ struct SendCommand: AsyncParsableCommand {
         if let eventID {
             json.append(json: #","event":"#)
             json.append(jsonString: eventID)
+        }
+        // `runs` and the rest, as they stand in the server's answer.
+        outcome?.forEachMember { rawName, value in
+            json.append(json: ",\"")
+            json.append(contentsOf: rawName)
+            json.append(json: "\":")
+            json.append(contentsOf: value.slice)
+            return true
         }
         if let file {
             json.append(json: #","file":"#)

@@ -22,7 +22,7 @@ private func colour(_ kind: String) -> Int? {
     switch kind {
     case "run.completed": 32
     case "run.failed", "run.quarantined", "step.failed", "attempt.failed": 31
-    case "run.cancelled", "step.interrupted": 33
+    case "run.cancelled", "run.cancelling", "step.interrupted", "function.paused": 33
     case "event.received", "cron.ticked", "run.queued": 36
     default: nil
     }
@@ -42,13 +42,7 @@ private func factsText(_ kind: String, _ record: JSONView) -> String {
     }
     let attempt = record.member("attempt")?.integer ?? 1
     switch kind {
-    case "event.received":
-        var count = 0
-        record.member("runs")?.forEachElement { _ in
-            count += 1
-            return true
-        }
-        return "\(record.text("name"))  \(count) \(count == 1 ? "run" : "runs")"
+    case "event.received": return "\(record.text("name"))  \(fateText(record))"
     case "run.queued": return "\(record.text("fn"))  by \(record.text("name"))"
     case "step.completed": return "\(record.text("step"))\(took())\(attempt > 1 ? "  attempt \(attempt)" : "")"
     case "step.failed": return "\(record.text("step"))  attempt \(attempt)\(took())  \(error())\(again())"
@@ -58,12 +52,13 @@ private func factsText(_ kind: String, _ record: JSONView) -> String {
     case "invoke.started": return "\(record.text("step"))  \(record.text("fn")), run \(record.text("child"))"
     case "attempt.failed": return "attempt \(attempt)  \(error())\(again())"
     case "run.failed": return error()
-    case "run.cancelled", "run.quarantined": return record.text("reason")
+    case "run.cancelled", "run.cancelling", "run.quarantined": return record.text("reason")
     case "cron.ticked":
         return "\(record.text("fn"))  \(until("tick"))\(record.member("run") == nil ? "  skipped" : "")"
     case "cron.scheduled": return "\(record.text("fn"))  next \(until("tick"))"
     case "function.registered": return record.member("config")?.text("id") ?? ""
-    case "function.removed": return record.text("fn")
+    case "hold.dropped": return droppedText(record)
+    case "function.removed", "function.paused", "function.resumed": return record.text("fn")
     case "clock.moved": return durationText(microseconds: (record.member("offset")?.integer ?? 0) * 1_000) + " ahead"
     case "inbox.committed", "inbox.removed": return record.text("claim")
     case "epoch.opened": return "epoch \(record.member("epoch")?.integer ?? 0)"

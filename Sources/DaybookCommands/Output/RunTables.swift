@@ -2,33 +2,47 @@ import DaybookValues
 
 /// Columns as wide as their widest cell.
 struct TextTable {
-    private var rows: [[String]] = []
+    private enum Row {
+        case cells([String])
+        /// A line of its own, as wide as it is.
+        case note(String)
+    }
+
+    private var rows: [Row] = []
 
     init(_ header: [String]) {
-        rows = [header]
+        rows = [.cells(header)]
     }
 
     mutating func add(_ cells: [String]) {
-        rows.append(cells)
+        rows.append(.cells(cells))
+    }
+
+    mutating func add(note: String) {
+        rows.append(.note(note))
     }
 
     var text: String {
         var widths: [Int] = []
-        for row in rows {
-            for (column, cell) in row.enumerated() {
+        for case .cells(let cells) in rows {
+            for (column, cell) in cells.enumerated() {
                 if column == widths.count { widths.append(0) }
                 widths[column] = max(widths[column], cell.count)
             }
         }
         return rows.map { row in
-            var line = ""
-            for (column, cell) in row.enumerated() {
-                line += cell
-                if column < row.count - 1 {
-                    line += String(repeating: " ", count: widths[column] - cell.count + 2)
+            switch row {
+            case .note(let note): return note
+            case .cells(let cells):
+                var line = ""
+                for (column, cell) in cells.enumerated() {
+                    line += cell
+                    if column < cells.count - 1 {
+                        line += String(repeating: " ", count: widths[column] - cell.count + 2)
+                    }
                 }
+                return line.trimmedEnd
             }
-            return line.trimmedEnd
         }.joined(separator: "\n")
     }
 }
@@ -62,6 +76,7 @@ struct RunTable {
 
     private func waits(_ row: JSONView) -> String {
         var texts: [String] = []
+        if let limit = row.member("waitingFor") { texts.append(limitText(limit)) }
         if let retryAt = row.instant("retryAt") { texts.append("its next attempt at \(retryAt.shownSeconds)") }
         row.member("waiting")?.forEachElement { wait in
             texts.append(waitText(wait))
@@ -83,33 +98,6 @@ private func waitText(_ wait: JSONView) -> String {
     case "invoke": "\(step) (run \(wait.text("run")))"
     default: "\(step) (attempt \(wait.member("attempt")?.integer ?? 0) at \(until))"
     }
-}
-
-/// Functions, one a line.
-struct FunctionTable {
-    private var table = TextTable(["FUNCTION", "TRIGGERS", "RETRIES", "UNFINISHED", "NEXT TICK"])
-
-    init() {}
-
-    mutating func add(_ function: JSONView) {
-        var triggers: [String] = []
-        function.member("triggers")?.forEachElement { trigger in
-            if let cron = trigger.member("cron")?.string {
-                triggers.append("cron '\(harmless(cron))'")
-            } else {
-                triggers.append(trigger.text("event"))
-            }
-            return true
-        }
-        let isRemoved = function.member("removed")?.bool == true
-        table.add([
-            function.text("id") + (isRemoved ? " (removed)" : ""), triggers.joined(separator: ", "),
-            String(function.member("retries")?.integer ?? 0),
-            String(function.member("unfinishedRuns")?.integer ?? 0), function.instant("nextTick")?.shownSeconds ?? "",
-        ])
-    }
-
-    var text: String { table.text }
 }
 
 extension JSONView {

@@ -2,15 +2,21 @@ import DaybookValues
 
 /// One run for people, from the object that `show --json` prints.
 func runText(_ run: JSONView) -> String {
-    var lines = ["Run       \(run.text("id"))  \(run.text("status"))", "Function  \(run.text("function"))"]
+    var lines = ["Run       \(run.text("id"))  \(run.text("status"))"]
+    if let limit = run.member("waitingFor") { lines.append("          \(limitText(limit))") }
+    lines.append("Function  \(run.text("function"))")
     switch run.text("cause") {
     case "cron": lines.append("Cause     cron")
     case "invoke": lines.append("Cause     invoked by step \(run.text("parentStep")) of run \(run.text("parent"))")
     case "retry": lines.append("Cause     retry of run \(run.text("retryOf"))")
     default: break
     }
-    if run.member("eventName") != nil { lines.append("Event     \(run.text("eventName"))") }
-    if let data = run.member("event")?.member("data") { lines.append("          \(jsonText(data))") }
+    lines += eventLines(run)
+    if let priority = run.member("priority")?.integer { lines.append("Priority  \(priority)") }
+    run.member("problems")?.forEachElement { problem in
+        lines.append("Problem   \(harmless(problem.string ?? ""))")
+        return true
+    }
     for (title, name) in [("Queued", "queuedAt"), ("Starts", "startAt"), ("Started", "startedAt")] {
         guard name != "startAt" || run.member("startedAt") == nil, let instant = run.instant(name) else { continue }
         lines.append(padded(title, 10) + instant.rfc3339)
@@ -58,6 +64,27 @@ func runText(_ run: JSONView) -> String {
     }
     return lines.joined(separator: "\n")
 }
+
+/// The event a run was given; of a batch, how many there are and which.
+private func eventLines(_ run: JSONView) -> [String] {
+    guard run.member("eventName") != nil else { return [] }
+    guard let events = run.member("events") else {
+        let data = run.member("event")?.member("data").map { ["          \(jsonText($0))"] } ?? []
+        return ["Event     \(run.text("eventName"))"] + data
+    }
+    var ids: [String] = []
+    events.forEachElement { event in
+        ids.append(event.text("id"))
+        return true
+    }
+    let shown = ids.prefix(batchIDsMax).map { "          \($0)" }
+    let rest =
+        ids.count > shown.count ? ["          … and \(ids.count - shown.count) more; --json shows all of them"] : []
+    return ["Events    \(ids.count), first \(run.text("eventName"))"] + shown + rest
+}
+
+/// Ids of a batch's events that are shown.
+private let batchIDsMax = 20
 
 /// `12 of 200  importing`, for a step with its name.
 private func progressText(_ report: JSONView) -> String {
@@ -121,7 +148,7 @@ private func errorText(_ error: JSONView) -> String {
 }
 
 /// Raw JSON of at most 2,000 characters.
-private func jsonText(_ value: JSONView) -> String {
+func jsonText(_ value: JSONView) -> String {
     let text = harmless(String(decoding: value.slice, as: UTF8.self))
     guard text.count > 2_000 else { return text }
     return "\(text.prefix(2_000))… (\(value.range.count) bytes; --json shows all of it)"

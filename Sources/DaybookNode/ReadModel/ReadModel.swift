@@ -12,6 +12,10 @@ package enum ReadError: Error, Sendable, Equatable, CustomStringConvertible {
     case unknownStep(String, run: ULID, known: [String])
     case notEnded(ULID, RunStatus)
     case unreadable(String)
+    case unknownFunction(String)
+    /// An id within the app that functions of several apps have; their whole ids.
+    case ambiguousFunction(String, [String])
+    case unknownEvent(String)
 
     package var description: String {
         switch self {
@@ -23,6 +27,11 @@ package enum ReadError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notEnded(let run, let status):
             "run \(run.text) has not ended, it is \(status.rawValue); wait for its end, or cancel it first"
         case .unreadable(let reason): reason
+        case .unknownFunction(let text): "there is no function '\(text)'; `functions` lists those there are"
+        case .ambiguousFunction(let text, let functions):
+            "more than one app has a function '\(text)'; give the whole id: \(functions.joined(separator: ", "))"
+        case .unknownEvent(let text):
+            "there is no event '\(text)'; its whole id is needed, as `send` and `tail --json` show it"
         }
     }
 }
@@ -40,6 +49,8 @@ package struct ReadModel: Sendable {
     private let others: [RunRow]
     /// Records that are in the log and perhaps not yet in the run's own file.
     private let logged: [ULID: [LoggedRecord]]
+    /// The event that is asked for, if it is in the log and perhaps not yet in its day's file.
+    private let loggedEvent: EventDetail?
     /// Why runs stand still whose records the server cannot read just now.
     private let postponed: [ULID: String]
 
@@ -51,9 +62,11 @@ package struct ReadModel: Sendable {
     }
 
     init(
-        disk: any Disk, others: [RunRow], logged: [ULID: [LoggedRecord]] = [:], postponed: [ULID: String] = [:]
+        disk: any Disk, others: [RunRow], logged: [ULID: [LoggedRecord]] = [:], loggedEvent: EventDetail? = nil,
+        postponed: [ULID: String] = [:]
     ) {
         self.disk = disk
+        self.loggedEvent = loggedEvent
         self.others = others.map { row in
             var row = row
             row.postponed = postponed[row.id]
@@ -159,6 +172,7 @@ package struct ReadModel: Sendable {
         }
         for logged in logged[id] ?? [] { take(logged.record, q: logged.q, at: logged.time) }
         detail.postponed = postponed[id]
+        if !detail.status.isFinal { detail.waitingFor = others.first { $0.id == id }?.waitingFor }
         // The file of a run that was set aside is left as it was, without its end: the list has that.
         if !detail.status.isFinal, let row = finishedRow(of: id) { detail.take(row) }
         guard count > 0 || detail.damage != nil || detail.status.isFinal else { throw .unknownRun(id.text) }
@@ -183,6 +197,32 @@ package struct ReadModel: Sendable {
         return found
     }
 
+    /// An event that was received, and what came of it.
+    package func event(_ text: String) throws(ReadError) -> EventDetail {
+        guard let id = ULID(text.uppercased()) else { throw .unknownEvent(text) }
+        if let loggedEvent, loggedEvent.event.id == id { return loggedEvent }
+        // An id is made when its event comes in, and the event is recorded a moment later, perhaps on the next day.
+        for day in [id.time.day, id.time.day + 1] {
+            var found: EventDetail?
+            do throws(RunRecordsError) {
+                _ = try RunRecords(disk: disk, stream: .events(day: day)) { view in
+                    guard found == nil, case .eventReceived(let event, let outcome)? = try? view.decoded(),
+                        event.id == id
+                    else { return }
+                    found = EventDetail(event: event, outcome: outcome, receivedAt: view.time)
+                }
+            } catch {
+                // What was found was checked by itself, whatever is wrong with the rest of the day.
+                if found == nil {
+                    if case .unknown = error { continue }
+                    throw .unreadable("\(error)")
+                }
+            }
+            if let found { return found }
+        }
+        throw .unknownEvent(text)
+    }
+
     /// What makes a new run from the event of an old one.
     /// - Parameter step: results recorded before anything of this step are kept; nil for none.
     package func retryCommand(of id: ULID, from step: String?) throws(ReadError) -> Command {
@@ -199,7 +239,8 @@ package struct ReadModel: Sendable {
             copied = results
         }
         return .retry(
-            origin: id, function: queued.function, input: queued.input, eventName: queued.eventName, copied: copied)
+            origin: id, function: queued.function, input: queued.input, eventName: queued.eventName,
+            eventCount: queued.eventCount, copied: copied)
     }
 }
 

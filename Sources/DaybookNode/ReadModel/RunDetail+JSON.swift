@@ -15,10 +15,12 @@ extension RunDetail {
         json.append(member: "startAt", queued?.startAt)
         json.append(member: "startedAt", startedAt)
         json.append(member: "endedAt", endedAt)
-        if let event {
-            json.append(json: #","event":"#)
-            json.append(contentsOf: event)
+        if let waitingFor { waitingFor.append(asMemberTo: &json) }
+        if let flow = queued?.flow {
+            if flow.priority != 0 { json.append(member: "priority", flow.priority) }
+            json.append(member: "problems", flow.problems)
         }
+        appendEvent(to: &json)
         if !attempts.isEmpty {
             json.append(json: #","failedAttempts":"#)
             Self.append(attempts, to: &json)
@@ -45,19 +47,28 @@ extension RunDetail {
             json.append(json: #","error":"#)
             json.append(contentsOf: error)
         }
-        if let reason {
-            json.append(json: #","reason":"#)
-            json.append(jsonString: reason)
-        }
-        if let postponed {
-            json.append(json: #","postponed":"#)
-            json.append(jsonString: postponed)
-        }
-        if let damage {
-            json.append(json: #","damage":"#)
-            json.append(jsonString: damage)
-        }
+        json.append(member: "reason", reason)
+        json.append(member: "postponed", postponed)
+        json.append(member: "damage", damage)
         json.append(UInt8(ascii: "}"))
+    }
+
+    /// The event; of a batch, the first one and then all of them.
+    private func appendEvent(to json: inout [UInt8]) {
+        guard let event else { return }
+        json.append(json: #","event":"#)
+        guard let queued, queued.eventCount > 0 else {
+            json.append(contentsOf: event)
+            return
+        }
+        if let first = JSONView(event)?.element(0) {
+            json.append(contentsOf: first.slice)
+        } else {
+            json.append(json: "null")
+        }
+        json.append(member: "eventCount", queued.eventCount)
+        json.append(json: #","events":"#)
+        json.append(contentsOf: event)
     }
 
     private func appendCause(_ queued: QueuedRun, to json: inout [UInt8]) {
@@ -112,10 +123,7 @@ extension StepDetail {
         json.append(member: "startedAt", startedAt)
         json.append(member: "endedAt", endedAt)
         json.append(member: "until", due)
-        if let event {
-            json.append(json: #","event":"#)
-            json.append(jsonString: event)
-        }
+        json.append(member: "event", event)
         if let child {
             json.append(json: #","run":"#)
             json.append(jsonString: child.id.text)

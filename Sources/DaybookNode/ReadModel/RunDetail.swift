@@ -91,10 +91,12 @@ package struct RunDetail: Sendable {
     package private(set) var error: [UInt8]?
     /// Why it was cancelled or set aside.
     package private(set) var reason: String?
-    /// The event it was given, when it is at hand or was read.
+    /// The event it was given, when it is at hand or was read; of a batch, an array of all its events.
     package var event: [UInt8]?
     /// What its code, while it is loaded, last said of its progress. Not on record.
     package var progress: [ReportedProgress] = []
+    /// Why flow control does not let it run although it has something to do.
+    package var waitingFor: RunSummary.Waiting?
     /// What could not be read.
     package var damage: String?
     /// Why it stands still although it has something to do: its record cannot be read just now.
@@ -151,6 +153,7 @@ package struct RunDetail: Sendable {
         case .runCompleted(let output): end(.completed, at: time, output: output)
         case .runFailed(let error): end(.failed, at: time, error: error)
         case .runCancelled(let reason): end(.cancelled, at: time, reason: reason)
+        case .runCancelling(let reason): self.reason = reason
         case .runQuarantined(let reason): end(.quarantined, at: time, reason: reason)
         default: break
         }

@@ -32,6 +32,8 @@ package struct RunRow: Sendable, Equatable {
     package var retryAt: Timestamp?
     /// What it waits for; empty for a run that has ended.
     package var open: [RunSummary.Open] = []
+    /// Why flow control does not let it run although it has something to do.
+    package var waitingFor: RunSummary.Waiting?
     /// Why it stands still although it has something to do: its record cannot be read just now.
     package var postponed: String?
     /// Why it was set aside.
@@ -47,6 +49,7 @@ package struct RunRow: Sendable, Equatable {
         stepCount = summary.stepCount
         retryAt = summary.retryAt
         open = summary.open
+        waitingFor = summary.waiting
     }
 
     /// A finished run, from what the journal's index has of it.
@@ -85,10 +88,8 @@ package struct RunRow: Sendable, Equatable {
         json.append(json: #","steps":"#)
         json.append(json: stepCount)
         json.append(member: "retryAt", retryAt)
-        if let postponed {
-            json.append(json: #","postponed":"#)
-            json.append(jsonString: postponed)
-        }
+        if let waitingFor { waitingFor.append(asMemberTo: &json) }
+        json.append(member: "postponed", postponed)
         if !open.isEmpty {
             json.append(json: #","waiting":["#)
             for (index, wait) in open.enumerated() {
@@ -96,6 +97,35 @@ package struct RunRow: Sendable, Equatable {
                 wait.append(to: &json)
             }
             json.append(UInt8(ascii: "]"))
+        }
+        json.append(UInt8(ascii: "}"))
+    }
+}
+
+extension RunSummary.Waiting {
+    /// Appends `,"waitingFor":{"limit":"concurrency","key":"user-42","used":5,"max":5}`.
+    func append(asMemberTo json: inout [UInt8]) {
+        json.append(json: #","waitingFor":{"limit":"#)
+        switch self {
+        case .concurrency(let key, let scope, let used, let limit):
+            json.append(json: #""concurrency""#)
+            if scope != .function { json.append(member: "scope", scope.rawValue) }
+            json.append(member: "key", key)
+            json.append(member: "used", used)
+            json.append(member: "max", limit)
+        case .runs(let key, let used, let limit):
+            json.append(json: #""runConcurrency""#)
+            json.append(member: "key", key)
+            json.append(member: "used", used)
+            json.append(member: "max", limit)
+        case .throttle(let key, let until):
+            json.append(json: #""throttle""#)
+            json.append(member: "key", key)
+            json.append(member: "until", until)
+        case .singleton(let run):
+            json.append(json: #""singleton""#)
+            json.append(member: "run", run.text)
+        case .paused: json.append(json: #""pause""#)
         }
         json.append(UInt8(ascii: "}"))
     }
@@ -121,18 +151,6 @@ extension RunSummary.Open {
             json.append(json: attempt)
         }
         json.append(UInt8(ascii: "}"))
-    }
-}
-
-extension [UInt8] {
-    /// Appends `,"name":"2026-11-21T08:00:00.000Z"`, or nothing for nil.
-    mutating func append(member name: StaticString, _ instant: Timestamp?) {
-        guard let instant else { return }
-        append(json: #",""#)
-        append(json: name)
-        append(json: #"":""#)
-        instant.append(to: &self)
-        append(UInt8(ascii: "\""))
     }
 }
 

@@ -1,4 +1,4 @@
-package import DaybookCore
+import DaybookCore
 package import DaybookJournal
 package import DaybookSystem
 import DaybookValues
@@ -8,22 +8,24 @@ import DaybookValues
 /// On the directory of a running server it shows what was true a moment ago.
 package struct StoppedDirectory: Sendable {
     package let report: RecoveryReport
-    package let functions: [FunctionSummary]
+    package let functions: [FunctionDetail]
     /// Milliseconds that the movable clock stands ahead.
     package let clockOffset: Int64
     package let readModel: ReadModel
 
-    /// - Parameter runIDPart: of the run that is asked for, whose records are then kept: its id, or a part of it.
+    /// - Parameter runIDPart: of the run that is asked for, whose records are then kept: its id, or a part of it. May be
+    ///   the whole id of an event as well.
     /// - Throws: `JournalOpenError`.
     package init(
         disk: any Disk, runIDPart: String? = nil, progress: ((ReplayProgress) -> Void)? = nil
     ) throws(JournalOpenError) {
         var replay = ShowingReplay(wanted: runIDPart?.uppercased())
         report = try Journal.read(disk: disk, replay: &replay, progress: progress)
-        functions = replay.replay.core.functionSummaries
+        functions = FunctionDetail.all(in: replay.replay.core)
         clockOffset = replay.replay.core.movedClockOffset
         let unfinished = replay.replay.core.runSummaries.map(RunRow.init)
-        readModel = ReadModel(disk: disk, others: unfinished + replay.finished, logged: replay.logged)
+        readModel = ReadModel(
+            disk: disk, others: unfinished + replay.finished, logged: replay.logged, loggedEvent: replay.event)
     }
 }
 
@@ -32,16 +34,20 @@ private struct ShowingReplay: JournalReplay {
     var replay = CoreReplay(limits: CoreLimits(), retryPolicy: RetryPolicy())
     var finished: [RunRow] = []
     var logged: [ULID: [ReadModel.LoggedRecord]] = [:]
+    var event: EventDetail?
     let wanted: String?
+    private let wantedEvent: ULID?
 
     init(wanted: String?) {
         self.wanted = wanted
+        wantedEvent = wanted.flatMap { ULID($0) }
     }
 
     mutating func reset() {
         replay.reset()
         finished = []
         logged = [:]
+        event = nil
     }
 
     mutating func restore(_ snapshot: inout SnapshotReader) throws {
@@ -50,6 +56,11 @@ private struct ShowingReplay: JournalReplay {
 
     mutating func apply(_ view: RecordView) throws {
         try replay.apply(view)
+        if case .events = view.stream, let wantedEvent, event == nil,
+            case .eventReceived(let event, let outcome)? = try? view.decoded(), event.id == wantedEvent
+        {
+            self.event = EventDetail(event: event, outcome: outcome, receivedAt: view.time)
+        }
         guard case .run(let id) = view.stream else { return }
         if view.isFinal {
             let row = RunRow(id: id, kind: view.kind, index: view.index, endedAt: view.time)

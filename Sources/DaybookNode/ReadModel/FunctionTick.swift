@@ -1,42 +1,6 @@
 package import DaybookCore
 package import DaybookValues
 
-extension FunctionSummary {
-    /// Appends the function as an object of one line.
-    package func append(to json: inout [UInt8]) {
-        json.append(json: #"{"id":"#)
-        json.append(jsonString: config.id)
-        json.append(json: #","app":"#)
-        json.append(jsonString: config.app)
-        json.append(json: #","name":"#)
-        json.append(jsonString: config.name)
-        json.append(json: #","triggers":["#)
-        for (index, trigger) in config.triggers.enumerated() {
-            if index > 0 { json.append(UInt8(ascii: ",")) }
-            switch trigger {
-            case .event(let name, _, let condition):
-                json.append(json: #"{"event":"#)
-                json.append(jsonString: name)
-                if let condition {
-                    json.append(json: #","if":"#)
-                    json.append(jsonString: condition)
-                }
-            case .cron(let text, _):
-                json.append(json: #"{"cron":"#)
-                json.append(jsonString: text)
-            }
-            json.append(UInt8(ascii: "}"))
-        }
-        json.append(json: #"],"retries":"#)
-        json.append(json: config.retries)
-        json.append(json: #","unfinishedRuns":"#)
-        json.append(json: unfinishedRuns)
-        if let next = nextTicks.min() { json.append(member: "nextTick", next) }
-        if isRemoved { json.append(json: #","removed":true"#) }
-        json.append(UInt8(ascii: "}"))
-    }
-}
-
 /// An instant at which a function is started by its schedule.
 package struct FunctionTick: Sendable, Equatable {
     package var at: Timestamp

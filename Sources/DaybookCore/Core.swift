@@ -116,8 +116,8 @@ package final class Core {
             emit(.run(id), .runStarted)
             return .done
         case .park(let id):
-            // Only what will be woken may park.
-            guard let run = runs[id], !run.isParked || isFirstSuspect(id),
+            // Only what will be woken may park; what waits for a place has been, and a crash forgets that it waits.
+            guard let run = runs[id], !run.isParked || isFirstSuspect(id), gate.holdings[id]?.ticket == nil,
                 !run.open.isEmpty || run.retryAt.map({ $0 > time.now }) ?? false
             else { return .stale }
             emit(.run(id), .runParked)

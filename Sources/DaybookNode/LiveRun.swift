@@ -13,6 +13,10 @@ final class LiveRun: RunDriver, @unchecked Sendable {
     let id: ULID
     let registration: FunctionRegistration
     let functionID: String
+    /// Its function has limits or a throttle: it executes only while it holds a slot.
+    let isGated: Bool
+    /// The limits count bodies: it gives up its slot when it is quiet.
+    let limitsBodies: Bool
     private let node: Node
 
     /// Writer. It is the one in the node's table.
@@ -27,6 +31,12 @@ final class LiveRun: RunDriver, @unchecked Sendable {
     var mustReload = false
     /// Writer. The unwinding of the run's code was asked for.
     var isClosing = false
+    /// Writer. Its code has returned.
+    var hasEnded = false
+    /// Writer. Its slots were taken while it was quiet; whatever wakes it brings one.
+    var hasYielded = false
+    /// Writer. Slots it has asked for while it had none.
+    var slotsOwed = 0
     /// Writer. When the run became quiet; nil while something can move.
     var quietSince: UInt64?
     /// Writer. Of loadings and readings that failed before this one.
@@ -36,11 +46,16 @@ final class LiveRun: RunDriver, @unchecked Sendable {
 
     private let progressBySteps = Mutex<[String: Daybook.Progress]>([:])
 
-    init(id: ULID, registration: FunctionRegistration, functionID: String, input: [UInt8], node: Node) {
+    init(
+        id: ULID, registration: FunctionRegistration, functionID: String, input: [UInt8], isGated: Bool,
+        limitsBodies: Bool, node: Node
+    ) {
         self.id = id
         self.registration = registration
         self.functionID = functionID
         self.input = input
+        self.isGated = isGated
+        self.limitsBodies = limitsBodies
         self.node = node
     }
 
@@ -75,12 +90,16 @@ final class LiveRun: RunDriver, @unchecked Sendable {
     func didAbandon(_ key: StepKey, of run: RunExecution) {}
 
     func didBecomeQuiet(_ run: RunExecution, report: Int) {
-        node.mailbox.post(.quiet(self))
+        node.mailbox.post(.quiet(self, report: report))
     }
 
-    func wantsSlots(_ count: Int, of run: RunExecution) {}
+    func wantsSlots(_ count: Int, of run: RunExecution) {
+        node.mailbox.post(.wantsSlots(self, count: count))
+    }
 
-    func returnsSlots(_ count: Int, of run: RunExecution) {}
+    func returnsSlots(_ count: Int, of run: RunExecution) {
+        node.mailbox.post(.returnsSlots(self, count: count))
+    }
 
     func didEnd(_ run: RunExecution, _ outcome: RunOutcome) {
         node.mailbox.post(.end(self, outcome))

@@ -7,7 +7,10 @@ import DaybookValues
 enum Submission {
     case body(LiveRun, EndedBody)
     case open(LiveRun, StepCall)
-    case quiet(LiveRun)
+    case quiet(LiveRun, report: Int)
+    /// Further bodies of the run want to execute beside those that do.
+    case wantsSlots(LiveRun, count: Int)
+    case returnsSlots(LiveRun, count: Int)
     case end(LiveRun, RunOutcome)
     /// The run's record was read, or could not be.
     case loaded(LiveRun, Result<LoadedRun, LoadError>)

@@ -71,7 +71,7 @@ extension Node {
     func startPostponed() {
         guard !isDraining, postponed.due != .max else { return }
         for id in postponed.takeDue(by: nowNanoseconds) {
-            if core.hasRun(id) { start(id, input: nil) } else { settlePostponed(id) }
+            if core.hasRun(id) { restart(id) } else { settlePostponed(id) }
         }
     }
 

@@ -126,21 +126,27 @@ extension Node {
 
     func release(_ effect: Effect) {
         switch effect {
-        case .run(let id, let input): start(id, input: input)
-        case .deliver(let id, let key, let delivery): deliver(id, StepKey(text: key), delivery)
+        case .run(let id, let input):
+            core.noteReleased(id)
+            start(id, input: input)
+        case .deliver(let id, let key, let delivery):
+            core.noteReleased(id)
+            deliver(id, StepKey(text: key), delivery)
+        case .grantSlot(let id):
+            core.noteReleased(id)
+            grantSlot(id)
         case .close(let id):
-            waitingRuns.remove(id)
+            if waitingRuns.remove(id) { leaveSlot(id) }
             settlePostponed(id)
             guard let run = live[id] else { break }
             run.isClosing = true
             run.execution?.close(.now)
             if run.execution == nil { forget(run) }
+        case .hold(let function): hold(function)
+        case .warn(let run, let text):
+            logger.warning("\(text)", metadata: run.map { ["run": "\($0.text)"] })
         case .cancel(let id, let reason): end(id, .cancelled(reason: reason)) { _ in }
         case .fail(let id, let error): end(id, .threw(error)) { _ in }
-        case .grantSlot: break
-        case .hold: break
-        case .warn(let id, let text):
-            logger.warning("\(text)", metadata: id.map { ["run": "\($0.text)"] })
         }
     }
 
@@ -150,6 +156,7 @@ extension Node {
             start(id, input: nil)
             return
         }
+        if run.hasYielded { giveSlot(to: run) }
         switch delivery {
         case .completed(let output): hand(key, .completed(output), to: run)
         case .failed(let error): hand(key, .failed(ErrorFacts(json: error)), to: run)
@@ -172,32 +179,42 @@ extension Node {
             run.mustReload = true
             return
         }
-        if run.quietSince != nil {
-            run.quietSince = nil
-            activeCount += 1
-        }
+        noteAwake(run)
         if execution.deliver(key, result) { turns.append(execution) }
     }
 
     // MARK: - Loading
 
-    /// Brings the run's code to life, or queues it for a place.
+    /// Brings the run's code to life, or queues it for a place. A run of a function with limits holds a slot by now.
     func start(_ id: ULID, input: [UInt8]?) {
-        guard !isDraining, live[id] == nil, !waitingRuns.contains(id), !postponed.isWaiting(id) else { return }
-        guard activeCount < configuration.liveRunsMax else {
-            waitingRuns.append(id, input: input, bytesMax: configuration.waitingInputBytesMax)
+        guard !isDraining, !waitingRuns.contains(id) else { return }
+        if let run = live[id] {
+            if run.isClosing {
+                run.mustReload = true
+            } else if run.hasYielded {
+                giveSlot(to: run)
+            }
             return
         }
-        guard let summary = core.summary(of: id) else { return }
+        // A run of a paused function is started by `resume`.
+        guard !postponed.isWaiting(id), !core.isPaused(run: id) else { return leaveSlot(id) }
+        guard activeCount < configuration.liveRunsMax else {
+            waitingRuns.append(
+                id, score: core.score(of: id), input: input, bytesMax: configuration.waitingInputBytesMax)
+            return
+        }
+        guard let summary = core.summary(of: id) else { return leaveSlot(id) }
         guard let registration = hosted[summary.function] else {
             // A program without its code never clears it of suspicion, and other suspects must not wait for that.
             if core.isFirstSuspect(id) { parkable.append(id) }
-            return
+            return leaveSlot(id)
         }
         // A result that comes while the function waits for its next attempt is found when that begins.
-        if let retryAt = summary.retryAt, retryAt > clock.read().now { return }
+        if let retryAt = summary.retryAt, retryAt > clock.read().now { return leaveSlot(id) }
+        let isGated = core.isGated(id)
         let run = LiveRun(
-            id: id, registration: registration, functionID: summary.function, input: input ?? [], node: self)
+            id: id, registration: registration, functionID: summary.function, input: input ?? [], isGated: isGated,
+            limitsBodies: isGated && core.function(summary.function)?.flow.concurrency.isEmpty == false, node: self)
         live[id] = run
         run.isLive = true
         run.backOff = postponed[id]
@@ -243,7 +260,7 @@ extension Node {
             memo: loaded.memo, driver: run, pool: pool, logger: logger,
             options: RunExecution.Options(
                 decodesOwnResults: configuration.decodesOwnResults, stepsMax: configuration.core.stepsPerRunMax,
-                standIn: configuration.standIn))
+                limitsBodies: run.limitsBodies, standIn: configuration.standIn))
         run.execution = execution
         // Posted before the code starts, so that it stands before all that the code does.
         if isFirst { mailbox.post(.command(.begin(run: run.id), reply: { _ in })) }
@@ -263,7 +280,7 @@ extension Node {
         settlePostponed(run.id)
         guard case .closed = outcome, core.hasRun(run.id), !isDraining else { return }
         if run.mustReload {
-            start(run.id, input: nil)
+            restart(run.id)
         } else {
             parkable.append(run.id)
         }
@@ -274,7 +291,13 @@ extension Node {
         run.isLive = false
         if run.quietSince == nil { activeCount -= 1 }
         run.execution = nil
+        if run.isGated { leaveSlot(run.id) }
         startWaitingRuns()
+    }
+
+    /// Loads a run on the node's own account: nothing new has come for it.
+    func restart(_ id: ULID) {
+        if core.isGated(id) { slotNews.append(.activate(id)) } else { start(id, input: nil) }
     }
 
     private func startWaitingRuns() {
@@ -306,7 +329,8 @@ extension Node {
             let (run, since) = quietRuns[quietHead]
             quietHead += 1
             guard run.quietSince == since, run.isLive else { continue }
-            if dueSoon(run) { kept.append((run, since)) } else { unwind(run) }
+            if !dueSoon(run) { unwind(run) }
+            if run.quietSince == since, !run.isClosing { kept.append((run, since)) }
         }
         if quietHead * 2 > quietRuns.count {
             quietRuns.removeFirst(quietHead)
@@ -339,11 +363,17 @@ extension Node {
         guard let execution = run.execution else { return }
         if execution.close(.ifQuiet) {
             run.isClosing = true
-        } else if run.quietSince != nil {
+        } else if !run.hasYielded {
             // It moves, after all; it will say when it is quiet again.
-            run.quietSince = nil
-            activeCount += 1
+            noteAwake(run)
         }
+        // Else it waits for a slot: it moves when that comes.
+    }
+
+    func noteAwake(_ run: LiveRun) {
+        guard run.quietSince != nil else { return }
+        run.quietSince = nil
+        activeCount += 1
     }
 
     /// Records that runs whose code was unwound wait. The first thing in a batch: nothing has come for them since.
@@ -351,8 +381,10 @@ extension Node {
         guard !parkable.isEmpty else { return }
         let ids = parkable
         parkable.removeAll(keepingCapacity: true)
-        // Something has come for a run that was put off.
-        for id in ids where live[id] == nil && !waitingRuns.contains(id) && postponed[id] == nil {
+        // Something has come for a run that was put off. What comes for a paused one tells nobody, so it has to be looked
+        // at when that ends.
+        for id in ids
+        where live[id] == nil && !waitingRuns.contains(id) && postponed[id] == nil && !core.isPaused(run: id) {
             decide(.park(run: id), at: time)
         }
     }
@@ -385,42 +417,6 @@ extension Node {
                 let input = (try? result.get().input) ?? Self.noInput
                 mailbox.post(.command(.end(run: id, end, input: input), reply: reply))
             })
-    }
-}
-
-/// Runs that wait for a place, oldest first, some of them with their events at hand.
-struct WaitingRuns {
-    private var queue: [(id: ULID, input: [UInt8]?)] = []
-    private var head = 0
-    private var ids: Set<ULID> = []
-    private var inputBytes = 0
-
-    var count: Int { ids.count }
-
-    func contains(_ id: ULID) -> Bool { ids.contains(id) }
-
-    mutating func append(_ id: ULID, input: [UInt8]?, bytesMax: Int) {
-        guard ids.insert(id).inserted else { return }
-        let kept = inputBytes + (input?.count ?? 0) <= bytesMax ? input : nil
-        inputBytes += kept?.count ?? 0
-        queue.append((id, kept))
-    }
-
-    mutating func remove(_ id: ULID) { ids.remove(id) }
-
-    mutating func popFirst() -> (id: ULID, input: [UInt8]?)? {
-        while head < queue.count {
-            let next = queue[head]
-            queue[head].input = nil
-            inputBytes -= next.input?.count ?? 0
-            head += 1
-            if head > 1_024, head * 2 > queue.count {
-                queue.removeFirst(head)
-                head = 0
-            }
-            if ids.remove(next.id) != nil { return next }
-        }
-        return nil
     }
 }
 

@@ -96,6 +96,8 @@ extension Node {
         while waitingRuns.popFirst() != nil {}
         // A result decided now is not handed out any more, so no run may be recorded as waiting.
         parkable = []
+        // Nobody gets a slot any more either.
+        slotNews = []
         // In an order of its own: a stop is the same whenever it is played again.
         for run in live.values.sorted(by: { $0.id < $1.id }) {
             if let execution = run.execution {

@@ -38,13 +38,15 @@ package final class Node: @unchecked Sendable {
     var live: [ULID: LiveRun] = [:]
     /// Live runs that are not quiet.
     var activeCount = 0
-    /// Runs that wait for a place among the live ones, oldest first.
+    /// Runs that wait for a place among the live ones.
     var waitingRuns = WaitingRuns()
     /// Quiet runs, by when they became so; entries may be out of date.
     var quietRuns: [(run: LiveRun, since: UInt64)] = []
     var quietHead = 0
     /// Runs whose code was unwound since the last batch.
     var parkable: [ULID] = []
+    /// What has become known of slots since the last batch.
+    var slotNews: [SlotNews] = []
     /// Runs whose record could not be read because a call failed.
     var postponed = PostponedRuns()
     /// The same for readers, with the reason.
@@ -294,6 +296,7 @@ package final class Node: @unchecked Sendable {
         lastWall = time.wall
         // Before anything else may change them: these runs wait, and nothing has come for them.
         park(at: time)
+        settleSlots(at: time)
         if takenIndex == taken.count {
             taken.removeAll(keepingCapacity: true)
             takenIndex = 0
@@ -318,7 +321,7 @@ package final class Node: @unchecked Sendable {
         startPostponed()
         sweep()
         continueSnapshot()
-        return hasMore || !parkable.isEmpty
+        return hasMore || !parkable.isEmpty || !slotNews.isEmpty
     }
 
     /// There is no room for a single record more. Results are held back, looking at the state still works, and new work is
@@ -354,7 +357,7 @@ package final class Node: @unchecked Sendable {
 
     /// Whether a further `step` would find something to do, timers aside. Writer.
     package var hasWork: Bool {
-        !mailbox.isEmpty || !isPaused && (takenIndex < taken.count || !parkable.isEmpty)
+        !mailbox.isEmpty || !isPaused && (takenIndex < taken.count || !parkable.isEmpty || !slotNews.isEmpty)
     }
 
     /// Whether some run's code is loaded and can move: when nothing else is to be done, a body of it waits for something
@@ -393,9 +396,15 @@ package final class Node: @unchecked Sendable {
         case .open(let run, let call):
             let answer = decide(command(for: call, of: run, at: time), at: time, releasing: false)
             releases.append(.open(run, call.key, answer))
-        case .quiet(let run): noteQuiet(run)
+        case .quiet(let run, let report):
+            if run.limitsBodies { slotNews.append(.quiet(run, report: report)) } else { noteQuiet(run) }
+        case .wantsSlots(let run, let count): slotNews.append(.wanted(run, count))
+        case .returnsSlots(let run, let count): slotNews.append(.returned(run, count))
         case .end(let run, let outcome):
             releases.append(.end(run, outcome, end(run, outcome, at: time)))
+            run.hasEnded = true
+            // All its bodies have returned.
+            if run.isGated, !isDraining { decide(.yield(run: run.id), at: time, releasing: false) }
         case .loaded(let run, let loaded): releases.append(.loaded(run, loaded))
         case .command(let command, let reply):
             if isDraining || pressure != .normal, let refusal = refusal(of: command) {
@@ -410,8 +419,7 @@ package final class Node: @unchecked Sendable {
             releases.append(.reply({ [unowned self] _ in look(self) }, .done))
             return
         }
-        for effect in core.effects { releases.append(.effect(effect)) }
-        core.effects.removeAll(keepingCapacity: true)
+        releaseEffects()
     }
 
     private func refusal(of command: Command) -> Refusal? {
@@ -429,7 +437,7 @@ package final class Node: @unchecked Sendable {
         return answer
     }
 
-    private func append(at time: Instant, releasing: Bool = true) {
+    func append(at time: Instant, releasing: Bool = true) {
         for entry in core.records {
             let stream: StreamID =
                 switch entry.stream {
@@ -442,7 +450,11 @@ package final class Node: @unchecked Sendable {
             journal.log.end(final: entry.record.endsRun, index: entry.index)
         }
         core.records.removeAll(keepingCapacity: true)
-        guard releasing else { return }
+        if releasing { releaseEffects() }
+    }
+
+    /// Puts what the core has decided among what is to happen after the flush.
+    func releaseEffects() {
         for effect in core.effects { releases.append(.effect(effect)) }
         core.effects.removeAll(keepingCapacity: true)
     }
@@ -569,6 +581,7 @@ package final class Node: @unchecked Sendable {
         for run in live.values { run.execution = nil }
         live = [:]
         quietRuns = []
+        slotNews = []
         waitingRuns = WaitingRuns()
     }
 

@@ -69,8 +69,8 @@ let package = Package(
         .target(
             name: "DaybookCommands",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode", "DaybookServer",
-                "DaybookSystem", "DaybookValues",
+                "Daybook", "DaybookCEL", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode",
+                "DaybookServer", "DaybookSystem", "DaybookValues",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -84,8 +84,8 @@ let package = Package(
         .executableTarget(
             name: "DaybookBench",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode", "DaybookSystem",
-                "DaybookValues", .product(name: "Logging", package: "swift-log"),
+                "Daybook", "DaybookCEL", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode",
+                "DaybookSystem", "DaybookValues", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
@@ -101,8 +101,9 @@ let package = Package(
         .target(
             name: "DaybookSimulator",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookFakes", "DaybookInbox", "DaybookJournal", "DaybookNode",
-                "DaybookSystem", "DaybookTesting", "DaybookValues", .product(name: "Logging", package: "swift-log"),
+                "Daybook", "DaybookCEL", "DaybookCore", "DaybookFakes", "DaybookInbox", "DaybookJournal",
+                "DaybookNode", "DaybookSystem", "DaybookTesting", "DaybookValues",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -164,8 +165,8 @@ let package = Package(
         .testTarget(
             name: "DaybookCommandsTests",
             dependencies: [
-                "Daybook", "DaybookCLI", "DaybookCommands", "DaybookJournal", "DaybookNode", "DaybookSystem",
-                "DaybookValues", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Daybook", "DaybookCEL", "DaybookCLI", "DaybookCommands", "DaybookJournal", "DaybookNode",
+                "DaybookSystem", "DaybookValues", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -31,6 +31,7 @@ struct Bench {
             ("inbox", { try await inboxFigures($0) }),
             ("sleeping", { try await sleepFigures($0) }),
             ("verify", { try verifyFigures($0, bytes: megabytes << 20) }),
+            ("expression", { _ in try expressionFigures() }),
         ]
         if let only, !rows.contains(where: { $0.name == only }) {
             fatal("there is no row '\(only)'; the rows are \(rows.map(\.name).joined(separator: ", "))")

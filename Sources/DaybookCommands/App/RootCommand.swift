@@ -32,9 +32,8 @@ struct RootCommand<App: DaybookApp>: AsyncParsableCommand {
             subcommands: [
                 ServeCommand<App>.self, DevCommand<App>.self, SendCommand.self, FunctionsCommand<App>.self,
                 RunsCommand.self, ShowCommand.self, TailCommand.self, CancelCommand.self, RetryCommand.self,
-                PauseCommand.self, ResumeCommand.self, CronCommand<App>.self, ClockCommand.self, VerifyCommand.self,
-                RepairCommand.self,
-                VersionCommand<App>.self,
+                PauseCommand.self, ResumeCommand.self, CronCommand<App>.self, EvalCommand.self, ClockCommand.self,
+                VerifyCommand.self, RepairCommand.self, VersionCommand<App>.self,
             ] + App.commands)
     }
 }

@@ -47,7 +47,8 @@ package struct FuzzTarget: Sendable {
 /// All fuzz targets.
 package enum FuzzTargets {
     package static let all: [FuzzTarget] =
-        textTargets + timeTargets + inboxTargets + recordTargets + journalTargets + snapshotTargets
+        textTargets + timeTargets + expressionTargets + inboxTargets + recordTargets + journalTargets
+        + snapshotTargets
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

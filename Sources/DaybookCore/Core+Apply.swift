@@ -49,6 +49,7 @@ extension Core {
         run.snapshotted = snapshotNumber
         setExtras(of: run, queued)
         runs[id] = run
+        newestRun = max(newestRun, id)
         functions[function].runCount += 1
         if let key = queued.key { dedup.insert(dedupKey(queued.function, key), at: time) }
         if let startAt = queued.startAt { wallTimers.add(.delayedStart(run: id), due: startAt) }

@@ -33,6 +33,8 @@ package final class Core {
     var systemMonth: Int32?
     /// The time of the newest record.
     package internal(set) var newestRecordTime = Timestamp.zero
+    /// The run with the highest id.
+    var newestRun = ULID(high: 0, low: 0)
     /// Numbers openings of steps and settings of retries.
     var lastNumber: UInt64 = 0
     /// Steps that were under way at a crash, oldest first: only the first of them may run.
@@ -72,6 +74,8 @@ package final class Core {
     // The command under way.
     var time = Instant(.zero)
     private var seed: UInt64 = 0
+    /// The last id that was made, or that of the newest run.
+    private var lastID = ULID(high: 0, low: 0)
 
     struct Suspect: Equatable {
         let run: ULID
@@ -92,6 +96,7 @@ package final class Core {
     package func handle(_ command: Command, at time: Instant, seed: UInt64) -> Answer {
         self.time = time
         self.seed = seed
+        lastID = newestRun
         let suspect = suspects.first
         let answer = decide(command)
         compactTimers()
@@ -198,7 +203,17 @@ package final class Core {
         return value ^ value >> 31
     }
 
-    func makeID() -> ULID { ULID(at: time.now, random: (nextRandom(), nextRandom())) }
+    /// Ids of one millisecond are in the order in which they were made, so that the order of ids is that of runs.
+    func makeID() -> ULID {
+        var id = ULID(at: time.now, random: (nextRandom(), nextRandom()))
+        if id.high >> 16 == lastID.high >> 16 {
+            let (low, overflow) = lastID.low.addingReportingOverflow(id.low >> 24 + 1)
+            // Past the end of its millisecond by chance once in 2⁴⁰ ids of it; it stays an id of its own.
+            id = ULID(high: overflow ? lastID.high &+ 1 : lastID.high, low: low)
+        }
+        lastID = id
+        return id
+    }
 
     // MARK: - What others may see
 

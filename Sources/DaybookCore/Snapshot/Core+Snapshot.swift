@@ -89,6 +89,7 @@ extension Core {
     }
 
     private func writeFlow(to writer: inout StateWriter) {
+        writer.write(newestRun)
         for table in [rates, throttleRates] {
             let kept = table.kept(after: newestRecordTime)
             writer.write(UInt64(kept.count))
@@ -102,6 +103,7 @@ extension Core {
     }
 
     private func readFlow(from reader: inout StateReader) throws(SnapshotError) {
+        newestRun = try reader.id()
         for isThrottle in [false, true] {
             for _ in 0..<(try reader.count()) {
                 let id = try reader.id()

@@ -259,7 +259,7 @@ extension Evaluator {
         try charge(bytes: json.count)
         cursor.advance()
         while let name = cursor.nextName() {
-            try charge(1)
+            try charge(4)
             let key: Value = name.hasEscapes ? .ownText(JSONText.decoded(name.body)) : .text(name.body)
             let member = JSONText.value(of: cursor.valueText())
             if let mapKey = MapKey(key) { map.insert(key, as: mapKey, member) }

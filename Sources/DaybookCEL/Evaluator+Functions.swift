@@ -114,12 +114,13 @@ extension Evaluator {
         guard let source = pattern.string, text.withText({ _ in true }) != nil else {
             throw .noSuchOverload("\(text.typeName).matches(\(pattern.typeName))")
         }
-        // Compiling costs more than looking at its bytes, and repetitions make programs longer than their source.
-        try charge(source.utf8.count)
+        // Repetitions make programs longer than their source, and a refusal comes only after the work.
+        try charge(500 + source.utf8.count)
         let compiled: Pattern
         do {
             compiled = try Pattern(source)
         } catch {
+            try charge(Pattern.instructionsMax)
             throw EvaluationError(.brokenPattern, error.description)
         }
         try charge(compiled.instructionCount)

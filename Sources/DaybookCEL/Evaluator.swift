@@ -32,7 +32,7 @@ struct Evaluator {
         if budget < 0 { throw .tooCostly }
         switch operations[Int(index)] {
         case .constant(let index): return constants[Int(index)]
-        case .path(let field): return value(ofField: Int(field))
+        case .path(let field): return try value(ofField: Int(field))
         case .hasPath(let field): return found[Int(field)].start != nil ? .bool(true) : .missing
         case .variable(let level): return variables[Int(level)]
         case .equal(let a, let b): return .bool(try isEqual(a, b))
@@ -100,8 +100,14 @@ struct Evaluator {
     // MARK: Fields
 
     @inline(__always)
-    private func value(ofField index: Int) -> Value {
+    private mutating func value(ofField index: Int) throws(EvaluationError) -> Value {
         guard let text = found[index].text else { return index < capturedCount ? .null : .missing }
+        if found[index].isPlainText { return .text(UnsafeBufferPointer(rebasing: text[1..<text.count - 1])) }
+        // Decoding a long string or number again and again, inside a macro, must not be free. Lists and maps are not
+        // decoded here.
+        if text.count > 64, text[0] != UInt8(ascii: "{"), text[0] != UInt8(ascii: "[") {
+            try charge(bytes: text.count)
+        }
         return JSONText.value(of: text)
     }
 

@@ -61,6 +61,8 @@ package struct Expression: Sendable {
             switch value {
             case .missing: .missing
             case .bool(false): .isFalse
+            // -0 equals 0, so it has the same key.
+            case .double(0): .text("0")
             default: .text(String(decoding: try evaluator.text(of: value), as: UTF8.self))
             }
         }

@@ -20,6 +20,8 @@ struct FieldTree {
         /// Nil if the field is not there.
         var start: UnsafePointer<UInt8>?
         var count = 0
+        /// It is known to be a string without escapes, which needs no second look.
+        var isPlainText = false
 
         init() {}
 
@@ -124,7 +126,13 @@ struct FieldFinder {
         let start = cursor.position
         found[index].start = start
         if node.childCount == 0 {
-            cursor.skipValue()
+            if cursor.byte == UInt8(ascii: "\"") {
+                let text = cursor.string()
+                // A string without an end has no closing quote to take off.
+                found[index].isPlainText = !text.hasEscapes && cursor.position - start == text.body.count + 2
+            } else {
+                cursor.skipValue()
+            }
             found[index].count = cursor.position - start
             remaining -= 1
             return

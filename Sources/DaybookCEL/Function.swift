@@ -85,23 +85,21 @@ enum Function: String, CaseIterable, Sendable {
 enum Suggestion {
     /// Names of other languages and of CEL's optional libraries, with what does the same here.
     private static let translations: [String: String] = [
-        "lowerAscii": "lowercase(…)", "upperAscii": "uppercase(…)", "toLowerCase": "lowercase(…)",
-        "toUpperCase": "uppercase(…)", "includes": "contains(…) or `in`", "length": "size()", "len": "size(…)",
-        "count": "size()", "some": "exists(…)", "every": "all(…)", "any": "exists(…)", "find": "exists(…)",
-        "indexOf": "contains(…)", "join": "`+`", "existsOne": "exists_one(…)", "parseInt": "int(…)",
-        "float": "double(…)", "str": "string(…)", "getDay": "getDayOfWeek()", "hasField": "has(…)",
-        "match": "matches(…)", "test": "matches(…)",
+        "lowerAscii": "`lowercase(…)`", "upperAscii": "`uppercase(…)`", "toLowerCase": "`lowercase(…)`",
+        "toUpperCase": "`uppercase(…)`", "includes": "`contains(…)` or `in`", "length": "`size()`", "len": "`size(…)`",
+        "count": "`size()`", "some": "`exists(…)`", "every": "`all(…)`", "any": "`exists(…)`", "find": "`exists(…)`",
+        "indexOf": "`contains(…)`", "join": "`+`", "existsOne": "`exists_one(…)`", "parseInt": "`int(…)`",
+        "float": "`double(…)`", "str": "`string(…)`", "getDay": "`getDayOfWeek()`", "hasField": "`has(…)`",
+        "match": "`matches(…)`", "test": "`matches(…)`",
     ]
 
     /// `; did you mean …?`, or nothing if nothing is near.
     static func text(for name: String, among known: [String]) -> String {
-        if let translation = translations[name] { return "; here it is \(quoted(translation))" }
+        if let translation = translations[name] { return "; here it is \(translation)" }
         let nearest = known.map { (name: $0, distance: distance(name, $0)) }.min { $0.distance < $1.distance }
         guard let nearest, nearest.distance <= max(1, name.count / 3) else { return "" }
         return "; did you mean `\(nearest.name)`?"
     }
-
-    private static func quoted(_ text: String) -> String { text.contains("`") ? text : "`\(text)`" }
 
     /// How many letters must be changed, added or taken away, upper and lower case being the same.
     private static func distance(_ a: String, _ b: String) -> Int {

@@ -32,7 +32,9 @@ extension Evaluator {
                     ))
             }
             return Array(GoText.map(entries).utf8)
-        default: return Array(value.scalarText.utf8)
+        default:
+            try charge(4)
+            return Array(value.scalarText.utf8)
         }
     }
 

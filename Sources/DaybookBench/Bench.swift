@@ -32,6 +32,7 @@ struct Bench {
             ("sleeping", { try await sleepFigures($0) }),
             ("verify", { try verifyFigures($0, bytes: megabytes << 20) }),
             ("expression", { _ in try expressionFigures() }),
+            ("flow", { _ in try flowFigures() }),
         ]
         if let only, !rows.contains(where: { $0.name == only }) {
             fatal("there is no row '\(only)'; the rows are \(rows.map(\.name).joined(separator: ", "))")

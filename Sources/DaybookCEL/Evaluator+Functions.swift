@@ -17,7 +17,10 @@ extension Evaluator {
         case .lowercase, .uppercase: return try changedCase(first, isUpper: function == .uppercase)
         case .b64decode: return try decodedBase64(first)
         case .jsonParse: return try parsedJSON(first)
-        case .date: return .timestamp(try date(first))
+        case .date:
+            // A dozen layouts may be tried.
+            try charge(10)
+            return .timestamp(try date(first))
         case .now: return .timestamp(now)
         case .nowPlus, .nowMinus: return .timestamp(try shiftedNow(function, by: first))
         }
@@ -138,7 +141,7 @@ extension Evaluator {
         guard let decoded = value.withText({ text in (bytes: Base64.decode(text) ?? [], count: text.count) }) else {
             return .missing
         }
-        try charge(bytes: decoded.count)
+        try charge(bytes: decoded.count * 4)
         return .ownText(Array(String(decoding: decoded.bytes, as: UTF8.self).utf8))
     }
 

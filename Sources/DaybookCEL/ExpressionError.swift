@@ -1,33 +1,60 @@
 /// Why an expression is refused, and where: found before it is ever evaluated.
 package struct ExpressionError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Counted from 1.
-    package let line: Int
+    package var line: Int { fault.line }
     /// In characters, counted from 1.
-    package let column: Int
+    package var column: Int { fault.column }
     /// What is wrong and, where it helps, what to write instead.
-    package let message: String
+    package var message: String { fault.message }
     /// What could have stood there, in the order in which it is best read; may be empty.
-    package let expected: [String]
+    package var expected: [String] { fault.expected }
     /// The line of the source with a second line below it, whose caret shows the place. Long lines are cut on both
     /// sides.
-    package let excerpt: String
+    package var excerpt: String { fault.excerpt }
+
+    /// In an object of its own, because every function of the recursive parser and checker keeps room for an error on
+    /// the stack.
+    private let fault: Fault
+
+    private final class Fault: Sendable {
+        let line: Int
+        let column: Int
+        let message: String
+        let expected: [String]
+        let excerpt: String
+
+        init(_ message: String, at offset: Int, in source: [UInt8], expected: [String]) {
+            let end = min(max(offset, 0), source.count)
+            let newline = UInt8(ascii: "\n")
+            let lineStart = source[..<end].lastIndex(of: newline).map { $0 + 1 } ?? 0
+            let lineEnd = source[end...].firstIndex(of: newline) ?? source.count
+            let before = String(decoding: source[lineStart..<end], as: UTF8.self)
+            let after = String(decoding: source[end..<lineEnd], as: UTF8.self)
+            line = source[..<lineStart].reduce(1) { $0 + ($1 == newline ? 1 : 0) }
+            column = before.count + 1
+            self.message = message
+            self.expected = expected
+            // A tab or another control character would move the caret away from its place.
+            let left = String(before.suffix(60).map { $0.isPrintable ? $0 : " " })
+            let right = String(after.prefix(60).map { $0.isPrintable ? $0 : " " })
+            excerpt = left + right + "\n" + String(repeating: " ", count: left.count) + "^"
+        }
+    }
 
     /// - Parameter offset: bytes of `source` before the fault.
     init(_ message: String, at offset: Int, in source: [UInt8], expected: [String] = []) {
-        let end = min(max(offset, 0), source.count)
-        let newline = UInt8(ascii: "\n")
-        let lineStart = source[..<end].lastIndex(of: newline).map { $0 + 1 } ?? 0
-        let lineEnd = source[end...].firstIndex(of: newline) ?? source.count
-        let before = String(decoding: source[lineStart..<end], as: UTF8.self)
-        let after = String(decoding: source[end..<lineEnd], as: UTF8.self)
-        line = source[..<lineStart].reduce(1) { $0 + ($1 == newline ? 1 : 0) }
-        column = before.count + 1
-        self.message = message
-        self.expected = expected
-        // A tab or another control character would move the caret away from its place.
-        let left = String(before.suffix(60).map { $0.isPrintable ? $0 : " " })
-        let right = String(after.prefix(60).map { $0.isPrintable ? $0 : " " })
-        excerpt = left + right + "\n" + String(repeating: " ", count: left.count) + "^"
+        fault = Fault(message, at: offset, in: source, expected: expected)
+    }
+
+    package static func == (a: ExpressionError, b: ExpressionError) -> Bool {
+        a.line == b.line && a.column == b.column && a.message == b.message && a.expected == b.expected
+            && a.excerpt == b.excerpt
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(line)
+        hasher.combine(column)
+        hasher.combine(message)
     }
 
     /// `line 1, column 14: expected an operand, found the end of the expression`. Long lists of what was expected, such

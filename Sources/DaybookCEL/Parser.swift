@@ -29,12 +29,18 @@ struct Parser {
 
     // MARK: Operators
 
+    // Expressions within each other are calls within each other, so the functions on that way are small: what needs room
+    // on the stack is done in functions of its own, which have returned before the next level begins.
+
     private mutating func expression() throws(ExpressionError) -> SyntaxNode {
         level += 1
         defer { level -= 1 }
         if level > Limits.nesting { throw tooDeep(offset) }
         let condition = try binary(lowest: 0)
-        guard token == .symbol("?") else { return condition }
+        return isAt("?") ? try conditional(condition) : condition
+    }
+
+    private mutating func conditional(_ condition: SyntaxNode) throws(ExpressionError) -> SyntaxNode {
         let question = offset
         try advance()
         let yes = try binary(lowest: 0)
@@ -46,17 +52,18 @@ struct Parser {
     /// Precedences, lowest first: `||`, `&&`, comparisons and `in`, `+ -`, `* / %`. All group to the left.
     private mutating func binary(lowest: Int) throws(ExpressionError) -> SyntaxNode {
         var left = try unary()
-        while let (precedence, operation) = infix(), precedence >= lowest {
-            let place = offset
-            try advance()
-            if let operation {
-                let right = try binary(lowest: precedence + 1)
-                left = try node(.binary(operation, left, right), at: place, over: [left, right])
-            } else {
-                left = try chain(from: left, precedence: precedence, at: place)
-            }
-        }
+        while let infix = infix(), infix.precedence >= lowest { left = try binary(from: left, infix) }
         return left
+    }
+
+    private mutating func binary(from left: SyntaxNode, _ infix: Infix) throws(ExpressionError) -> SyntaxNode {
+        let place = offset
+        try advance()
+        guard let operation = infix.operation else {
+            return try chain(from: left, precedence: infix.precedence, at: place)
+        }
+        let right = try binary(lowest: infix.precedence + 1)
+        return try node(.binary(operation, left, right), at: place, over: [left, right])
     }
 
     /// The rest of `a && b && c`, with the first operator already read.
@@ -64,142 +71,170 @@ struct Parser {
         from first: SyntaxNode, precedence: Int, at place: Int
     ) throws(ExpressionError) -> SyntaxNode {
         var operands = [first, try binary(lowest: precedence + 1)]
-        while let (next, operation) = infix(), next == precedence, operation == nil {
+        while let next = infix(), next.precedence == precedence, next.operation == nil {
             try advance()
             operands.append(try binary(lowest: precedence + 1))
         }
         return try node(precedence == 0 ? .any(operands) : .all(operands), at: place, over: operands)
     }
 
-    /// What `token` is between two operands: nil if nothing; without an operator for `||` and `&&`.
-    private func infix() -> (precedence: Int, operation: BinaryOperator?)? {
+    /// What a token is between two operands; without an operator for `||` and `&&`.
+    private struct Infix {
+        let precedence: Int
+        var operation: BinaryOperator?
+    }
+
+    private func infix() -> Infix? {
         switch token {
-        case .symbol("||"): return (0, nil)
-        case .symbol("&&"): return (1, nil)
-        case .keyword("in"): return (2, .isIn)
+        case .symbol("||"): return Infix(precedence: 0)
+        case .symbol("&&"): return Infix(precedence: 1)
+        case .keyword("in"): return Infix(precedence: 2, operation: .isIn)
         case .symbol(let text):
             guard let operation = BinaryOperator(rawValue: text) else { return nil }
             switch operation {
-            case .add, .subtract: return (3, operation)
-            case .multiply, .divide, .remainder: return (4, operation)
-            default: return (2, operation)
+            case .add, .subtract: return Infix(precedence: 3, operation: operation)
+            case .multiply, .divide, .remainder: return Infix(precedence: 4, operation: operation)
+            default: return Infix(precedence: 2, operation: operation)
             }
         default: return nil
         }
     }
 
     private mutating func unary() throws(ExpressionError) -> SyntaxNode {
+        if isAt("!") { return try inverted() }
+        if isAt("-") { return try signed() }
+        return try suffixes(of: try primary())
+    }
+
+    /// Repeated signs are counted, not nested: `!!x` is often written, and `!!!…` must not fill the stack.
+    private mutating func inverted() throws(ExpressionError) -> SyntaxNode {
         let place = offset
-        // Repeated signs are counted, not nested: `!!x` is often written, and `!!!…` must not fill the stack.
-        if token == .symbol("!") {
-            var count = 0
-            while token == .symbol("!") {
-                count += 1
-                try advance()
-            }
-            if count > Limits.nesting { throw tooDeep(place) }
-            var operand = try member()
-            // Twice is not the same as not at all: a missing field is false either way.
-            for _ in 0..<count { operand = try node(.not(operand), at: place, over: [operand]) }
-            return operand
+        let count = try countSigns("!")
+        if count > Limits.nesting { throw tooDeep(place) }
+        var operand = try suffixes(of: try primary())
+        // Twice is not the same as not at all: a missing field is false either way.
+        for _ in 0..<count { operand = try node(.not(operand), at: place, over: [operand]) }
+        return operand
+    }
+
+    private mutating func signed() throws(ExpressionError) -> SyntaxNode {
+        let place = offset
+        let isNegative = try countSigns("-") % 2 == 1
+        if isNegative, let literal = try negativeLiteral(at: place) { return try suffixes(of: literal) }
+        let operand = try suffixes(of: try primary())
+        let negated = try node(.negated(operand), at: place, over: [operand])
+        return isNegative ? negated : try node(.negated(negated), at: place, over: [negated])
+    }
+
+    /// A number with the minus that stood before it, so that the smallest int can be written.
+    private mutating func negativeLiteral(at place: Int) throws(ExpressionError) -> SyntaxNode? {
+        switch token {
+        case .int(let magnitude):
+            try advance()
+            let value = magnitude == UInt64(Int64.max) + 1 ? .min : -Int64(magnitude)
+            return try node(.literal(.int(value)), at: place)
+        case .double(let value):
+            try advance()
+            return try node(.literal(.double(-value)), at: place)
+        default: return nil
         }
-        if token == .symbol("-") {
-            var isNegative = false
-            while token == .symbol("-") {
-                isNegative.toggle()
-                try advance()
-            }
-            if isNegative, case .int(let magnitude) = token {
-                try advance()
-                let value = magnitude == UInt64(Int64.max) + 1 ? .min : -Int64(magnitude)
-                return try suffixes(of: try node(.literal(.int(value)), at: place))
-            }
-            if isNegative, case .double(let value) = token {
-                try advance()
-                return try suffixes(of: try node(.literal(.double(-value)), at: place))
-            }
-            let operand = try member()
-            let negated = try node(.negated(operand), at: place, over: [operand])
-            return isNegative ? negated : try node(.negated(negated), at: place, over: [negated])
+    }
+
+    private mutating func countSigns(_ sign: String) throws(ExpressionError) -> Int {
+        var count = 0
+        while isAt(sign) {
+            count += 1
+            try advance()
         }
-        return try member()
+        return count
     }
 
     // MARK: Operands
-
-    private mutating func member() throws(ExpressionError) -> SyntaxNode {
-        let operand = try primary()
-        return try suffixes(of: operand)
-    }
 
     /// `.field`, `.method(…)` and `[index]` behind an operand.
     private mutating func suffixes(of operand: SyntaxNode) throws(ExpressionError) -> SyntaxNode {
         var operand = operand
         while true {
-            switch token {
-            case .symbol("."):
+            if isAt(".") {
                 try advance()
                 operand = try fieldOrMethod(of: operand)
-            case .symbol("["):
-                let place = offset
-                try advance()
-                let index = try expression()
-                try expect("]", "after an index")
-                operand = try node(.index(of: operand, index), at: place, over: [operand, index])
-            case .symbol(".?"), .symbol("[?"):
+            } else if isAt("[") {
+                operand = try indexed(operand)
+            } else if isAt(".?") || isAt("[?") {
                 throw error(
                     "optional access is not part of this language; a missing field is no error, so write `.` or `[`")
-            default: return operand
+            } else {
+                return operand
             }
         }
     }
 
+    private mutating func indexed(_ operand: SyntaxNode) throws(ExpressionError) -> SyntaxNode {
+        let place = offset
+        try advance()
+        let index = try expression()
+        try expect("]", "after an index")
+        return try node(.index(of: operand, index), at: place, over: [operand, index])
+    }
+
     private mutating func fieldOrMethod(of operand: SyntaxNode) throws(ExpressionError) -> SyntaxNode {
         let place = offset
-        let name: String
+        let name = try fieldName()
+        guard isAt("(") else { return try node(.field(of: operand, name: name), at: place, over: [operand]) }
+        let arguments = try list(until: ")", "an argument")
+        if let macro = Macro(rawValue: name) { return try macroCall(macro, on: operand, arguments, at: place) }
+        return try node(
+            .method(receiver: operand, name: name, arguments: arguments), at: place, over: [operand] + arguments)
+    }
+
+    private mutating func fieldName() throws(ExpressionError) -> String {
         switch token {
-        case .name(let text): name = text
+        case .name(let name):
+            try advance()
+            return name
         case .keyword(let word):
             throw error(
                 "`\(word)` is a keyword; write ['\(word)'] for a field of that name", expected: ["a field name"])
         default: throw unexpected(["a field name after `.`"])
         }
-        try advance()
-        guard token == .symbol("(") else {
-            return try node(.field(of: operand, name: name), at: place, over: [operand])
-        }
-        let arguments = try list(until: ")", "an argument")
-        if let macro = Macro(rawValue: name) {
-            return try macroCall(macro, on: operand, arguments, at: place)
-        }
-        return try node(
-            .method(receiver: operand, name: name, arguments: arguments), at: place, over: [operand] + arguments)
     }
 
     private mutating func primary() throws(ExpressionError) -> SyntaxNode {
+        if isAt("(") { return try parenthesized() }
+        if isAt("[") { return try listLiteral() }
+        if isAt("{") { return try mapLiteral() }
+        if case .name(let name) = token { return try nameOrCall(name) }
+        return try literalNode()
+    }
+
+    private mutating func parenthesized() throws(ExpressionError) -> SyntaxNode {
+        try advance()
+        let inner = try expression()
+        try expect(")", "to close the parenthesis")
+        return inner
+    }
+
+    private mutating func listLiteral() throws(ExpressionError) -> SyntaxNode {
         let place = offset
-        switch token {
-        case .symbol("("):
-            try advance()
-            let inner = try expression()
-            try expect(")", "to close the parenthesis")
-            return inner
-        case .symbol("["):
-            let elements = try list(until: "]", "an element")
-            return try node(.list(elements), at: place, over: elements)
-        case .symbol("{"): return try mapLiteral()
-        case .name(let name):
-            try advance()
-            if token == .symbol("(") { return try functionCall(name, at: place) }
-            if Self.reservedWords.contains(name) {
-                throw lexer.error("`\(name)` is a reserved word of the language and names nothing", at: place)
-            }
-            return try node(.name(name), at: place)
-        default:
-            let literal = try literal()
-            try advance()
-            return try node(.literal(literal), at: place)
+        let elements = try list(until: "]", "an element")
+        return try node(.list(elements), at: place, over: elements)
+    }
+
+    private mutating func nameOrCall(_ name: String) throws(ExpressionError) -> SyntaxNode {
+        let place = offset
+        try advance()
+        if isAt("(") { return try functionCall(name, at: place) }
+        if Self.reservedWords.contains(name) {
+            throw lexer.error("`\(name)` is a reserved word of the language and names nothing", at: place)
         }
+        return try node(.name(name), at: place)
+    }
+
+    private mutating func literalNode() throws(ExpressionError) -> SyntaxNode {
+        let place = offset
+        let literal = try literal()
+        try advance()
+        return try node(.literal(literal), at: place)
     }
 
     private func literal() throws(ExpressionError) -> Literal {
@@ -268,12 +303,12 @@ struct Parser {
     private mutating func list(until closing: String, _ what: String) throws(ExpressionError) -> [SyntaxNode] {
         try advance()
         var elements: [SyntaxNode] = []
-        while token != .symbol(closing) {
+        while !isAt(closing) {
             elements.append(try expression())
-            if token == .symbol(",") {
+            if isAt(",") {
                 try advance()
-                if closing == ")", token == .symbol(closing) { throw unexpected([what]) }
-            } else if token != .symbol(closing) {
+                if closing == ")", isAt(closing) { throw unexpected([what]) }
+            } else if !isAt(closing) {
                 throw unexpected(["`,`", "`\(closing)`"])
             }
         }
@@ -285,13 +320,13 @@ struct Parser {
         let place = offset
         try advance()
         var entries: [(key: SyntaxNode, value: SyntaxNode)] = []
-        while token != .symbol("}") {
+        while !isAt("}") {
             let key = try expression()
             try expect(":", "after a key")
             entries.append((key, try expression()))
-            if token == .symbol(",") {
+            if isAt(",") {
                 try advance()
-            } else if token != .symbol("}") {
+            } else if !isAt("}") {
                 throw unexpected(["`,`", "`}`"])
             }
         }
@@ -306,8 +341,12 @@ struct Parser {
         offset = lexer.offset
     }
 
+    private func isAt(_ symbol: String) -> Bool {
+        if case .symbol(symbol) = token { true } else { false }
+    }
+
     private mutating func expect(_ symbol: String, _ place: String) throws(ExpressionError) {
-        if token != .symbol(symbol) { throw unexpected(["`\(symbol)` \(place)"]) }
+        if !isAt(symbol) { throw unexpected(["`\(symbol)` \(place)"]) }
         try advance()
     }
 

@@ -64,11 +64,21 @@ struct ProgramTests {
     }
 
     @Test func `what needs a server says that none is running`() throws {
-        for arguments in [["tail"], ["cancel", "01ARZ3NDEK"], ["retry", "01ARZ3NDEK"], ["clock", "advance", "1d"]] {
+        for arguments in [
+            ["tail"], ["cancel", "01ARZ3NDEK"], ["cancel", "--function", "f"], ["retry", "01ARZ3NDEK"], ["pause", "f"],
+            ["resume", "f"], ["clock", "advance", "1d"],
+        ] {
             let result = try SpawnedProgram(arguments + ["--data", data]).wait()
             #expect(result.code == 4)
             #expect(result.errors.hasPrefix("error: no server is running on data directory \(data)."))
         }
+    }
+
+    @Test func `an expression that is wrong is refused with its place, before a server is asked`() throws {
+        let result = try SpawnedProgram.run("cancel", "--function", "f", "--if", "event.data.n >", "--data", data)
+        #expect(result.code == 64)
+        #expect(result.errors.hasPrefix("error: --if: line 1, column 15: "))
+        #expect(result.errors.hasSuffix("Nothing was cancelled.\nevent.data.n >\n              ^\n"))
     }
 
     @Test func `an event sent without a server waits in the inbox for the next one`() throws {
@@ -87,7 +97,13 @@ struct ProgramTests {
         let stopped = try serve("serve") { _ in
             let sent = try SpawnedProgram.run("send", "a/b", "--id", "x", "--data", data, "--json")
             #expect(sent.code == 0)
-            #expect(JSONView(Array(sent.output.utf8))?.member("event")?.string.flatMap { ULID($0) } != nil)
+            let event = try #require(JSONView(Array(sent.output.utf8))?.member("event")?.string)
+            let shown = try SpawnedProgram.run("show", event, "--data", data)
+            #expect(shown.output.hasPrefix("Event     \(event)  a/b\nId        x\n"))
+            #expect(shown.output.hasSuffix("\nNo run    no function is started by it\n"))
+            let paused = try SpawnedProgram.run("pause", "f", "--data", data)
+            #expect(paused.code == 3)
+            #expect(paused.errors == "error: there is no function 'f'; `functions` lists those there are\n")
             let runs = try SpawnedProgram.run("runs", "--data", data)
             #expect(runs.output == "There are no such runs.\n")
             let unknown = try SpawnedProgram.run("show", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--data", data)

@@ -137,19 +137,21 @@ private struct CancelRequest {
             guard try await client.stream(.post, "/v1/runs/cancel", body: json, { progress.take($0) }) else {
                 throw client.noServer
             }
-        } catch let failure as CommandFailure where progress.cancelled > 0 {
-            throw CommandFailure(
-                failure.code,
-                "\(failure). \(progress.cancelled) runs are cancelled; give the command again for the others.")
+        } catch let failure as CommandFailure where failure.isFateUnknown && !isDryRun {
+            // What was done since its last word is not known.
+            throw CommandFailure(failure.code, "\(failure). At least \(rest(progress))")
         }
         guard let last = progress.last else { throw CommandFailure("the server's answer has no result") }
         if let message = last.member("error")?.string {
             throw CommandFailure(
                 last.member("status")?.integer == 503 ? .unavailable : .failed,
-                "\(harmless(message)). \(progress.cancelled) runs are cancelled; give the command again for the others."
-            )
+                isDryRun ? harmless(message) : "\(harmless(message)). \(rest(progress))")
         }
         return last
+    }
+
+    private func rest(_ progress: CancelProgress) -> String {
+        "\(progress.cancelled) runs are cancelled and stay so; give the command again for the others."
     }
 }
 

@@ -7,21 +7,6 @@ package enum DurationText {
     /// The same with `d` (24 h) and `w` (168 h): what `now_plus()`, `now_minus()` and every period of Daybook read.
     package static func extended(_ text: String) -> Int64? { parse(text, withDays: true) }
 
-    /// As Go prints a duration: `1h30m0s`, `1.5s`, `2ms`, `0s`.
-    package static func text(_ nanoseconds: Int64) -> String {
-        if nanoseconds == 0 { return "0s" }
-        let sign = nanoseconds < 0 ? "-" : ""
-        let size = nanoseconds.magnitude
-        if size < 1_000 { return "\(sign)\(size)ns" }
-        if size < 1_000_000 { return sign + decimal(size, per: 1_000, digits: 3) + "µs" }
-        if size < 1_000_000_000 { return sign + decimal(size, per: 1_000_000, digits: 6) + "ms" }
-        let minutes = size / 60_000_000_000
-        let seconds = decimal(size % 60_000_000_000, per: 1_000_000_000, digits: 9) + "s"
-        if minutes == 0 { return sign + seconds }
-        if minutes < 60 { return "\(sign)\(minutes)m\(seconds)" }
-        return "\(sign)\(minutes / 60)h\(minutes % 60)m\(seconds)"
-    }
-
     /// As `string()` of an expression writes it: seconds without an exponent, `5400s`, `0.001s`.
     package static func secondsText(_ nanoseconds: Int64) -> String {
         let whole = Double(nanoseconds / 1_000_000_000)
@@ -101,14 +86,4 @@ package enum DurationText {
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte }
-
-    /// `size / unit` with its decimals, none of them zero at the end.
-    private static func decimal(_ size: UInt64, per unit: UInt64, digits: Int) -> String {
-        let rest = size % unit
-        if rest == 0 { return String(size / unit) }
-        var decimals = String(rest)
-        decimals = String(repeating: "0", count: digits - decimals.utf8.count) + decimals
-        while decimals.hasSuffix("0") { decimals.removeLast() }
-        return "\(size / unit).\(decimals)"
-    }
 }

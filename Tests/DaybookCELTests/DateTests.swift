@@ -115,10 +115,8 @@ struct DurationTests {
     }
 
     @Test(arguments: durationTextRows)
-    func `a duration is written as Go and as expressions write it`(nanoseconds: Int64, go: String, seconds: String) {
-        #expect(DurationText.text(nanoseconds) == go)
-        #expect(DurationText.secondsText(nanoseconds) == seconds)
-        if nanoseconds != .min { #expect(DurationText.go(go) == nanoseconds) }
+    func `a duration is written in seconds`(nanoseconds: Int64, expected: String) {
+        #expect(DurationText.secondsText(nanoseconds) == expected)
     }
 }
 
@@ -197,10 +195,10 @@ private let extendedDurationRows: [(String, Int64?)] = [
     ("", nil), ("5", nil), ("0", 0),
 ]
 
-private let durationTextRows: [(Int64, String, String)] = [
-    (0, "0s", "0s"), (1, "1ns", "0.000000001s"), (1_500, "1.5µs", "0.0000015s"), (2_000_000, "2ms", "0.002s"),
-    (1_500_000_000, "1.5s", "1.5s"), (60_000_000_000, "1m0s", "60s"), (3_600_000_000_000, "1h0m0s", "3600s"),
-    (5_400_000_000_000, "1h30m0s", "5400s"), (-3_600_000_000_000, "-1h0m0s", "-3600s"),
-    (3_600_000_000_000_000, "1000h0m0s", "3600000s"),
-    (Int64.min, "-2562047h47m16.854775808s", "-9223372036.854776s"), (-1, "-1ns", "-0.000000001s"),
+private let durationTextRows: [(Int64, String)] = [
+    (0, "0s"), (1, "0.000000001s"), (1_500, "0.0000015s"), (2_000_000, "0.002s"),
+    (1_500_000_000, "1.5s"), (60_000_000_000, "60s"), (3_600_000_000_000, "3600s"),
+    (5_400_000_000_000, "5400s"), (-3_600_000_000_000, "-3600s"),
+    (3_600_000_000_000_000, "3600000s"),
+    (Int64.min, "-9223372036.854776s"), (-1, "-0.000000001s"),
 ]

@@ -85,11 +85,13 @@ extension Core {
     private func meets(
         _ candidate: (function: Int, trigger: Int), _ event: Event, _ view: JSONView, _ outcome: inout EventOutcome
     ) -> Bool {
-        let function = functions[candidate.function]
-        guard case .event(_, let matches, _) = function.config.triggers[candidate.trigger],
+        guard case .event(_, let matches, _) = functions[candidate.function].config.triggers[candidate.trigger],
             matches.allSatisfy({ $0.holds(for: view) })
         else { return false }
-        guard let condition = function.plan.triggerConditions[candidate.trigger] else { return true }
+        guard let condition = functions[candidate.function].plan.triggerConditions[candidate.trigger] else {
+            return true
+        }
+        let id = functions[candidate.function].config.id
         let problem: String
         switch condition.expression {
         case .failure(let error): problem = "\(error)"
@@ -101,8 +103,8 @@ extension Core {
             }
         }
         let detail = "trigger if: \(problem)"
-        outcome.dropped.append(Dropped(function: function.config.id, reason: .expression, detail: detail))
-        effects.append(.warn(run: nil, "event \(event.id.text) starts no run of '\(function.config.id)': \(detail)"))
+        outcome.dropped.append(Dropped(function: id, reason: .expression, detail: detail))
+        effects.append(.warn(run: nil, "event \(event.id.text) starts no run of '\(id)': \(detail)"))
         return false
     }
 

@@ -20,11 +20,11 @@ extension Core {
 
     /// Takes an event that has met a trigger of the function through its settings.
     func admit(_ index: Int, _ event: Event, from origin: Origin) -> Admission {
+        if functions[index].isPaused { return .drop(.paused, detail: "the function is paused") }
+        let plan = functions[index].plan
+        if plan.isEmpty { return duplicate(of: event, index, origin) ?? .run(RunFlow()) }
         let function = functions[index]
-        if function.isPaused { return .drop(.paused, detail: "the function is paused") }
-        let plan = function.plan
         let settings = function.config.flow
-        if plan.isEmpty { return duplicate(of: event, function, origin).map { $0 } ?? .run(RunFlow()) }
 
         if let batch = settings.batch, belongsToBatch(event, plan, origin) {
             if let key = event.key, case .event = origin,
@@ -34,7 +34,7 @@ extension Core {
             }
             return .hold(hold(event, index, batch, origin))
         }
-        if settings.debounce == nil, let duplicate = duplicate(of: event, function, origin) { return duplicate }
+        if settings.debounce == nil, let duplicate = duplicate(of: event, index, origin) { return duplicate }
 
         var flow = RunFlow()
         if let rate = plan.rate {
@@ -58,9 +58,9 @@ extension Core {
         return .run(flow)
     }
 
-    private func duplicate(of event: Event, _ function: FunctionState, _ origin: Origin) -> Admission? {
+    private func duplicate(of event: Event, _ index: Int, _ origin: Origin) -> Admission? {
         guard case .event = origin, let key = event.key,
-            dedup.contains(dedupKey(function.config.id, key), at: time.now)
+            dedup.contains(dedupKey(functions[index].config.id, key), at: time.now)
         else { return nil }
         return .drop(.duplicate, detail: "event id \(key)")
     }

@@ -7,7 +7,7 @@ extension Core {
     func activate(_ run: Run, _ effect: Effect) {
         guard mayMove(run) else { return }
         let holding: Gate.Holding
-        if let known = gate.holdings[run.id] {
+        if !gate.holdings.isEmpty, let known = gate.holdings[run.id] {
             holding = known
         } else {
             guard functions[run.function].plan.isGated else {
@@ -163,15 +163,17 @@ extension Core {
 
     /// Whether the run needs a place to execute.
     package func isGated(_ id: ULID) -> Bool {
-        guard let run = runs[id] else { return gate.holdings[id] != nil }
-        return functions[run.function].plan.isGated || gate.holdings[id] != nil
+        let isHolding = !gate.holdings.isEmpty && gate.holdings[id] != nil
+        guard !isHolding, let run = runs[id] else { return isHolding }
+        return functions[run.function].plan.isGated
     }
 
     package func isPaused(run id: ULID) -> Bool { runs[id].map { functions[$0.function].isPaused } ?? false }
 
     /// The host has been told of one effect of the run.
     package func noteReleased(_ id: ULID) {
-        if let holding = gate.holdings[id], holding.unreleased > 0 { holding.unreleased -= 1 }
+        guard !gate.holdings.isEmpty, let holding = gate.holdings[id], holding.unreleased > 0 else { return }
+        holding.unreleased -= 1
     }
 
     func yield(_ id: ULID) {
@@ -286,9 +288,9 @@ extension Core {
     func waiting(_ run: Run) -> RunSummary.Waiting? {
         if functions[run.function].isPaused { return .paused }
         if let other = singletonBlocker(of: run) { return .singleton(run: other) }
-        guard let holding = gate.holdings[run.id], let ticket = holding.ticket ?? holding.bodyTickets.first else {
-            return nil
-        }
+        guard !gate.holdings.isEmpty, let holding = gate.holdings[run.id],
+            let ticket = holding.ticket ?? holding.bodyTickets.first
+        else { return nil }
         if let name = holding.throttle, let rate = functions[run.function].plan.throttle {
             let key = run.extras?.flow.throttleKey ?? ""
             return .throttle(

@@ -3,7 +3,7 @@ import DaybookValues
 
 /// The settings of a function made ready for use: its expressions compiled, its limits where waiting runs can see them
 /// change.
-struct FlowPlan {
+final class FlowPlan {
     /// An expression of the settings. One that cannot be compiled was registered by a version that knew more; it counts as
     /// one that fails on every event.
     struct Compiled {

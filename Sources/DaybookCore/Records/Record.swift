@@ -7,14 +7,15 @@ package enum RecordStream: Hashable, Sendable {
     case system
 }
 
-/// One fact of the journal. Everything the core knows follows from these, in order.
+/// One fact of the journal. Everything the core knows follows from these, in order. Large and rarer cases are indirect, so
+/// that results of steps, which are most of all, are handed on cheaply.
 package enum Record: Equatable, Sendable {
     // What belongs to no run
     /// A process began to own the data directory.
     case epochOpened(epoch: UInt32, version: String)
     /// The live system state, at the head of each month's file, so that the streams alone can rebuild it.
     case monthOpened(SystemState)
-    case functionRegistered(FunctionConfig)
+    indirect case functionRegistered(FunctionConfig)
     /// The function starts no more runs; those under way go on.
     case functionRemoved(id: String)
     /// New events start no run of it, and its runs stand still until it is resumed.
@@ -34,10 +35,10 @@ package enum Record: Equatable, Sendable {
     case inboxRemoved(claim: String)
 
     // Events
-    case eventReceived(Event, EventOutcome)
+    indirect case eventReceived(Event, EventOutcome)
 
     // Runs
-    case runQueued(QueuedRun)
+    indirect case runQueued(QueuedRun)
     /// The function's throttle has let the run pass.
     case runAdmitted
     /// The function's code began for the first time.
@@ -50,7 +51,7 @@ package enum Record: Equatable, Sendable {
     /// The process died while the attempt ran. `isCharged` tells whether that counts as a failed attempt.
     case stepInterrupted(key: String, attempt: Int, isCharged: Bool)
     case sleepStarted(key: String, due: Timestamp, length: Int64, isUntil: Bool)
-    case waitStarted(
+    indirect case waitStarted(
         key: String, event: String, matches: [FieldMatch], condition: WaitCondition?, due: Timestamp, length: Int64)
     case invokeStarted(key: String, function: String, child: ULID, due: Timestamp, length: Int64)
     /// The code between steps failed and will be tried again.

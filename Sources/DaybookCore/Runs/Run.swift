@@ -4,7 +4,7 @@ package import DaybookValues
 struct OpenStep {
     enum Kind {
         case sleep(isUntil: Bool)
-        case wait(event: String, matches: [FieldMatch], condition: WaitCondition?)
+        indirect case wait(event: String, matches: [FieldMatch], condition: WaitCondition?)
         case invoke(child: ULID)
         /// Waits for its next attempt. A suspect was under way when the process died.
         case retry(isSuspect: Bool)

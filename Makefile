@@ -13,6 +13,8 @@ TORTURE := MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_MMAP_THRESHOLD_=1073741824 M
 	.build/release/daybook-torture
 PYTHON := .build/venv/bin/python
 MAIL := examples/Mail
+FLOW := examples/FlowControl
+SOURCES := Package.swift Sources Tests $(foreach example,$(MAIL) $(FLOW),$(example)/Package.swift $(example)/Sources $(example)/Tests)
 
 .PHONY: help
 help: ## this list
@@ -37,6 +39,7 @@ test: system $(PYTHON) torture-build ## all tests, from a fresh clone
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 	DAYBOOK_PYTHON=$(abspath $(PYTHON)) $(SWIFT) test --package-path $(MAIL)
+	$(SWIFT) test --package-path $(FLOW)
 	$(TORTURE) simulate --seeds 1000
 	$(TORTURE) sweep crash-states store-operations recovery-crashes
 	$(TORTURE) sweep failing-calls corpus --stride 17
@@ -77,11 +80,11 @@ hotcopy: system ## copy the directory of a server under load COPIES times, and o
 
 .PHONY: check
 check: ## format and lint
-	$(SWIFT) format lint --strict --recursive --configuration .swift-format Package.swift Sources Tests $(MAIL)/Package.swift $(MAIL)/Sources $(MAIL)/Tests
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format $(SOURCES)
 
 .PHONY: format
 format: ## rewrite the sources in the project's format
-	$(SWIFT) format --in-place --recursive --configuration .swift-format Package.swift Sources Tests $(MAIL)/Package.swift $(MAIL)/Sources $(MAIL)/Tests
+	$(SWIFT) format --in-place --recursive --configuration .swift-format $(SOURCES)
 
 .PHONY: release
 release: system ## the static, stripped program, in .build/release/daybook

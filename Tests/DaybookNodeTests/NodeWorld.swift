@@ -19,6 +19,8 @@ final class NodeWorld: @unchecked Sendable {
     let bodies: BodyLog
     /// What the nodes have logged.
     let lines = LogLines()
+    /// Which of the waiting pieces of work comes next.
+    private let choose: @Sendable (_ count: Int) -> Int
     var configuration = ManualNode.configuration()
     private(set) var machine: ManualNode
 
@@ -26,22 +28,26 @@ final class NodeWorld: @unchecked Sendable {
 
     init(
         _ functions: [any FunctionDefinition] = [], _ bodies: BodyLog = BodyLog(), capacityBytes: Int = .max,
-        _ configure: (inout NodeConfiguration) -> Void = { _ in }
+        _ configure: (inout NodeConfiguration) -> Void = { _ in },
+        choose: @escaping @Sendable (_ count: Int) -> Int = { _ in 0 }
     ) throws {
         self.bodies = bodies
+        self.choose = choose
         disk = MemoryDisk(clock: clock, capacityBytes: capacityBytes)
         configure(&configuration)
         machine = try ManualNode(
-            Self.surroundings(disk, clock, random, lines), configuration)
+            Self.surroundings(disk, clock, random, lines, choose), configuration)
         bodies.watch(disk, machine)
         try machine.launch(try AppFunctions(app: Self.app, functions: functions, now: clock.now))
         _ = machine.settle()
     }
 
     private static func surroundings(
-        _ disk: MemoryDisk, _ clock: ManualClock, _ random: SeededRandom, _ lines: LogLines
+        _ disk: MemoryDisk, _ clock: ManualClock, _ random: SeededRandom, _ lines: LogLines,
+        _ choose: @escaping @Sendable (_ count: Int) -> Int
     ) -> ManualNode.Surroundings {
         var surroundings = ManualNode.Surroundings(disk: disk, clock: clock, random: random)
+        surroundings.choose = choose
         surroundings.logger = Logger(label: "test") { _ in LineHandler(lines: lines) }
         return surroundings
     }
@@ -54,7 +60,7 @@ final class NodeWorld: @unchecked Sendable {
         disk.crash()
         if let last { disk.die(after: last) }
         machine = try ManualNode(
-            Self.surroundings(disk, clock, random, lines), configuration)
+            Self.surroundings(disk, clock, random, lines, choose), configuration)
         bodies.watch(disk, machine)
         try machine.launch(try AppFunctions(app: app, functions: functions, now: clock.now))
         _ = machine.settle()

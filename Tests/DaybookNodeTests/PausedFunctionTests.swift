@@ -164,6 +164,26 @@ struct PausedFunctionTests {
         #expect(meter.most == 1)
     }
 
+    @Test func `the slot of a paused run that waits for a place is free for others too`() throws {
+        let meter = self.meter
+        let shared = FunctionOption.concurrency(1, key: "'x'", scope: .account)
+        let sleeper = DurableFunction("sleeper", on: [.event("sleep")], shared) { _, step in
+            try await step.sleep("nap", for: .seconds(5))
+            try await step.run("work") { await meter.work("sleeper") }
+        }
+        let other = DurableFunction("other", on: [.event("other")]) { _, step in
+            try await step.run("work") { await meter.work("other") }
+        }
+        let world = try NodeWorld([function(shared), sleeper, other]) { $0.liveRunsMax = 1 }
+        try world.send("sleep")
+        try world.send("other")
+        try world.send("start")
+        world.advance(.seconds(6))
+        #expect(meter.inside == ["other"], "the sleeper is awake, and its slot is with a run that waits for a place")
+        pause(world)
+        #expect(meter.inside == ["other", "sleeper"])
+    }
+
     @Test(arguments: limits) func `runs that wait for a place are let go by a pause`(limit: FunctionOption) throws {
         let meter = self.meter
         let other = DurableFunction("other", on: [.event("other")]) { _, step in

@@ -60,6 +60,28 @@ struct StoppingTests {
         #expect(log.names == ["a#1", "b#1"])
     }
 
+    @Test func `execution rule 15: bodies that wait for a slot do not begin, and are made at the next start`()
+        async throws
+    {
+        let gate = Gate()
+        let log = self.log
+        let function = DurableFunction("f", on: [.event("start")], .concurrency(1)) { _, step in
+            async let a: Void = step.run("a") { attempt in
+                log.note(attempt)
+                await gate.wait()
+            }
+            async let b: Void = step.run("b") { attempt in log.note(attempt) }
+            _ = try await (a, b)
+        }
+        let world = try NodeWorld([function], log)
+        let runs = try (0..<2).map { _ in try ULID.last(try world.send("start")) }
+        await stop(world) { gate.open() }
+        #expect(log.names == ["a#1"])
+        try world.restart([function])
+        for run in runs { #expect(try world.status(run) == .completed) }
+        #expect(log.names == ["a#1", "b#1", "a#1", "b#1"])
+    }
+
     @Test func `execution rule 15: a body that outlasts the drain is cancelled and its attempt is not counted`()
         async throws
     {

@@ -8,12 +8,27 @@ struct Checker {
 
     static func check(_ tree: SyntaxNode, in source: [UInt8], for use: Expression.Use) throws(ExpressionError) {
         var checker = Checker(source: source, use: use)
-        _ = try checker.type(of: tree)
+        try checker.checkResult(try checker.type(of: tree), tree)
     }
 
     private init(source: [UInt8], use: Expression.Use) {
         self.source = source
         self.use = use
+    }
+
+    /// What can be told from the source alone: `'yes'` never decides anything, and `'high'` is no priority.
+    private func checkResult(_ result: StaticType, _ tree: SyntaxNode) throws(ExpressionError) {
+        switch use {
+        case .condition, .cancelCondition:
+            guard !result.fits([.bool]) else { return }
+            throw refusal("a condition must be true or false, and this is \(named(result))", tree, expected: ["a bool"])
+        case .priority:
+            guard !result.fits([.int]) else { return }
+            throw refusal(
+                "a priority is a whole number of seconds, and this is \(named(result))", tree,
+                expected: ["an int, such as `120` or `int(…)`"])
+        case .key, .any: return
+        }
     }
 
     private mutating func type(of node: SyntaxNode) throws(ExpressionError) -> StaticType {

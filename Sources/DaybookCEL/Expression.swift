@@ -24,8 +24,8 @@ package struct Expression: Sendable {
     package var usesAsync: Bool { program.usesAsync }
     let program: Program
 
-    /// - Throws: What is wrong with the source, and where. That the result has the wrong type (`1` as a condition) shows
-    ///   only when it is evaluated.
+    /// - Throws: What is wrong with the source, and where; also that its result can be told to have the wrong type, such as
+    ///   `1` as a condition. What depends on the event shows when it is evaluated.
     package init(_ source: String, for use: Use) throws(ExpressionError) {
         let bytes = Array(source.utf8)
         let tree = try Parser.parse(bytes)

@@ -18,11 +18,26 @@ struct RowsOfErrors {
 
     @Test(arguments: failingRows)
     func `an evaluation error says what the reference says`(row: String, expected: String) throws {
-        let expression = try Expression(row.replacing("D.", with: "event.data."), for: .condition)
+        let expression = try Expression(row.replacing("D.", with: "event.data."), for: .any)
         let error = #expect(throws: EvaluationError.self) {
             try expression.isTrue(event: referenceEvent, now: referenceNow)
         }
         #expect(error?.message.hasPrefix(expected) == true, "\(error?.message ?? "no error")")
+    }
+
+    @Test(arguments: ["1", "'yes'", "null", "[true]", "5 + 4", "size(event.data.list)", "now()"])
+    func `what can never be true or false is no condition`(row: String) throws {
+        for use in [Expression.Use.condition, .cancelCondition] {
+            let error = #expect(throws: ExpressionError.self) { try Expression(row, for: use) }
+            #expect(error?.line == 1)
+        }
+        _ = try Expression(row, for: .key)
+    }
+
+    @Test(arguments: ["'high'", "true", "event.data.n > 5", "5.0", "null"])
+    func `what can never be an int is no priority`(row: String) throws {
+        #expect(throws: ExpressionError.self) { try Expression(row, for: .priority) }
+        _ = try Expression(row, for: .any)
     }
 
     @Test(arguments: refusedInCancelRows)

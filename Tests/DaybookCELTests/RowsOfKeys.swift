@@ -12,7 +12,7 @@ struct RowsOfKeys {
 
     @Test(arguments: priorityRows)
     func `a priority is an int`(row: String, expected: Int64?) throws {
-        let expression = try Expression(row.replacing("D.", with: "event.data."), for: .priority)
+        let expression = try Expression(row.replacing("D.", with: "event.data."), for: .any)
         guard let expected else {
             #expect(throws: EvaluationError.self) { try expression.integer(event: referenceEvent, now: referenceNow) }
             return

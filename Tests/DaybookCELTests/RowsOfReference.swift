@@ -28,7 +28,8 @@ enum FilterOutcome: Sendable {
     case refused
 
     init(of source: String, event: [UInt8]) {
-        guard let expression = try? Expression(source, for: .condition) else {
+        // Without a use: a registration refuses also conditions that can only be an error, `1` and `'yes'`.
+        guard let expression = try? Expression(source, for: .any) else {
             self = .refused
             return
         }

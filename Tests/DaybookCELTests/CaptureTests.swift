@@ -27,6 +27,7 @@ struct CaptureTests {
     @Test(arguments: [
         ("has(event.data.id)", true), ("has(event.data.none)", false), ("has(event.data.nul)", true),
         ("has(event.data.none) == null", true), ("has(event.data.none) || event.data.none == null", true),
+        ("has(event.data.none) == null && event.data.none == async.none", true),
         ("has(event.data.m.a) && event.data.m.a == [1, 2]", true), ("event.data.m.a.exists(x, x == async.n)", true),
         ("event.data.none == null && event.data.nul == null", true), ("event.data.none.deep == null", true),
         ("event.data.n == async.big", true), ("event.name + async.n == 't2'", true),

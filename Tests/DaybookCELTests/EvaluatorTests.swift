@@ -6,7 +6,12 @@ import Testing
 struct EvaluatorTests {
     @Test(arguments: [
         (#"{"data":{"a":1,"a":2}}"#, "event.data.a", "double 1"),
+        (#"{"data":{"a":1,"a":2,"c":5}}"#, "event.data.a + event.data.c", "double 6"),
         (#"{"data":{"a":1},"data":{"b":2}}"#, "event.data.b", "missing"),
+        (
+            #"{"data":{"a":1},"data":{"a":2,"b":3},"c":5}"#, "event.data.b == null ? event.data.a + event.c : 0",
+            "double 6"
+        ),
         (#"{"data":{"a":1,"a":2}}"#, "event.data == {'a': 1}", "bool true"),
         (#"{"data":{"a":1,"a":2}}"#, "size(event.data)", "int 1"),
         (#"{"d\u0061ta":{"\u0061":1}}"#, "event.data.a", "double 1"),

@@ -276,7 +276,8 @@ package final class Core {
             status: run.startedAt == nil ? .queued : .running, queuedAt: run.queuedAt, startAt: run.startAt,
             startedAt: run.startedAt, attempt: run.attempt, retryAt: run.retryAt, stepCount: run.stepCount,
             isParked: run.isParked, eventCount: run.extras?.eventCount ?? 0,
-            priority: run.extras?.flow.priority ?? 0, problems: run.extras?.flow.problems ?? [],
+            priority: run.extras?.flow.priority ?? 0,
+            problems: (run.extras?.flow.problems ?? []) + (run.matchProblem.map { [$0] } ?? []),
             waiting: waiting(run),
             open: run.open.map { open in
                 var shown = RunSummary.Open(

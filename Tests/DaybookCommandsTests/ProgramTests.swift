@@ -74,11 +74,14 @@ struct ProgramTests {
         }
     }
 
-    @Test func `an expression that is wrong is refused with its place, before a server is asked`() throws {
+    @Test func `a filter that is wrong is refused before a server is asked, an expression with its place`() throws {
         let result = try SpawnedProgram.run("cancel", "--function", "f", "--if", "event.data.n >", "--data", data)
         #expect(result.code == 64)
         #expect(result.errors.hasPrefix("error: --if: line 1, column 15: "))
         #expect(result.errors.hasSuffix("Nothing was cancelled.\nevent.data.n >\n              ^\n"))
+        let never = try SpawnedProgram.run(
+            "cancel", "--function", "f", "--queued-after", "1h", "--queued-before", "2h", "--data", data)
+        #expect(never.code == 64)
     }
 
     @Test func `an event sent without a server waits in the inbox for the next one`() throws {

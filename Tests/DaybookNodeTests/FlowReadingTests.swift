@@ -112,6 +112,17 @@ struct FlowReadingTests {
         let run = try ULID.last(try world.send("go", #"{"n":1}"#))
         let detail = try world.machine.detail(of: run)
         #expect(json { detail.append(to: &$0) }.contains(#","problems":["priority: "#))
+        let row = try #require(try world.runs().first)
+        #expect(json { row.append(to: &$0) }.contains(#","problems":["priority: "#))
+    }
+
+    @Test func `a condition that fails on an event is told with the run that it could have cancelled`() throws {
+        let world = try NodeWorld([sleeper(.cancelOn("stop", if: "async.data.n > event.data.n"))])
+        let run = try ULID.last(try world.send("go", #"{"n":1}"#))
+        try world.send("stop", #"{"n":"x"}"#)
+        let problems = try world.machine.detail(of: run).problems
+        #expect(problems.count == 1)
+        #expect(problems.first?.contains("'stop'") == true)
     }
 
     @Test func `a function is found by its whole id, and by that within its app where only one has it`() throws {

@@ -81,9 +81,12 @@ struct CancelCommand: AsyncParsableCommand {
             }
         }
         let now = SystemWallClock().now
+        let (after, before) = (queuedAfter?.timestamp(now: now), queuedBefore?.timestamp(now: now))
+        if let after, let before, after >= before {
+            throw CommandFailure(.usage, "--queued-after must be before --queued-before. Nothing was cancelled.")
+        }
         var request = CancelRequest(
-            function: function ?? "", queuedAfter: queuedAfter?.timestamp(now: now).rfc3339,
-            queuedBefore: queuedBefore?.timestamp(now: now).rfc3339, condition: condition)
+            function: function ?? "", queuedAfter: after?.rfc3339, queuedBefore: before?.rfc3339, condition: condition)
         if !dryRun, !yes, Console.inputIsTerminal {
             request.isDryRun = true
             let found = try await request.send(to: client)

@@ -172,7 +172,10 @@ package struct ReadModel: Sendable {
         }
         for logged in logged[id] ?? [] { take(logged.record, q: logged.q, at: logged.time) }
         detail.postponed = postponed[id]
-        if !detail.status.isFinal { detail.waitingFor = others.first { $0.id == id }?.waitingFor }
+        if !detail.status.isFinal, let row = others.first(where: { $0.id == id }) {
+            detail.waitingFor = row.waitingFor
+            detail.problems = row.problems
+        }
         // The file of a run that was set aside is left as it was, without its end: the list has that.
         if !detail.status.isFinal, let row = finishedRow(of: id) { detail.take(row) }
         guard count > 0 || detail.damage != nil || detail.status.isFinal else { throw .unknownRun(id.text) }

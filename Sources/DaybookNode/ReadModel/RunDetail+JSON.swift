@@ -16,10 +16,8 @@ extension RunDetail {
         json.append(member: "startedAt", startedAt)
         json.append(member: "endedAt", endedAt)
         if let waitingFor { waitingFor.append(asMemberTo: &json) }
-        if let flow = queued?.flow {
-            if flow.priority != 0 { json.append(member: "priority", flow.priority) }
-            json.append(member: "problems", flow.problems)
-        }
+        if let priority = queued?.flow.priority, priority != 0 { json.append(member: "priority", priority) }
+        json.append(member: "problems", problems)
         appendEvent(to: &json)
         if !attempts.isEmpty {
             json.append(json: #","failedAttempts":"#)

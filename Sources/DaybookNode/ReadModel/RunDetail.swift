@@ -97,6 +97,9 @@ package struct RunDetail: Sendable {
     package var progress: [ReportedProgress] = []
     /// Why flow control does not let it run although it has something to do.
     package var waitingFor: RunSummary.Waiting?
+    /// Expressions of flow control that have failed on the run's event, or, as long as the run is unfinished and the
+    /// process the same, on one that was compared with it.
+    package var problems: [String] = []
     /// What could not be read.
     package var damage: String?
     /// Why it stands still although it has something to do: its record cannot be read just now.
@@ -121,6 +124,7 @@ package struct RunDetail: Sendable {
         case .runQueued(let run):
             queued = run
             queuedAt = time
+            problems = run.flow.problems
             if case .inline(let event) = run.input { self.event = event }
         case .runStarted:
             status = .running

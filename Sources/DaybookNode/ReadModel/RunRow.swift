@@ -36,6 +36,8 @@ package struct RunRow: Sendable, Equatable {
     package var waitingFor: RunSummary.Waiting?
     /// Why it stands still although it has something to do: its record cannot be read just now.
     package var postponed: String?
+    /// Expressions of flow control that have failed on the run's event, or on one that was compared with it.
+    package var problems: [String] = []
     /// Why it was set aside.
     package var reason: String?
 
@@ -50,6 +52,7 @@ package struct RunRow: Sendable, Equatable {
         retryAt = summary.retryAt
         open = summary.open
         waitingFor = summary.waiting
+        problems = summary.problems
     }
 
     /// A finished run, from what the journal's index has of it.
@@ -90,6 +93,7 @@ package struct RunRow: Sendable, Equatable {
         json.append(member: "retryAt", retryAt)
         if let waitingFor { waitingFor.append(asMemberTo: &json) }
         json.append(member: "postponed", postponed)
+        json.append(member: "problems", problems)
         if !open.isEmpty {
             json.append(json: #","waiting":["#)
             for (index, wait) in open.enumerated() {

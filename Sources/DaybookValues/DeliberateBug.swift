@@ -12,5 +12,9 @@
         case tornTailGlued = "torn-tail-glued"
         /// A start from a snapshot forgets when sleeping runs are to wake.
         case timerLostOnSnapshot = "timer-lost-on-snapshot"
+        /// A cancelled run gives its places away while its body still executes.
+        case placeFreedAtCancel = "place-freed-at-cancel"
+        /// A start from a snapshot forgets when batches and debounces are due.
+        case batchLostOnSnapshot = "batch-lost-on-snapshot"
     }
 #endif

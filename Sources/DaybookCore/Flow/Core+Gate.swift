@@ -227,6 +227,9 @@ extension Core {
         holding.effects = []
         for ticket in holding.bodyTickets { gate.cancel(ticket) }
         holding.bodyTickets = []
+        #if DELIBERATE_BUGS
+            if limits.bug == .placeFreedAtCancel { return yield(id) }
+        #endif
         if holding.slots.isEmpty { yield(id) } else { settleGrants() }
     }
 

@@ -119,6 +119,9 @@ extension Core {
         for _ in 0..<(try reader.count()) {
             let hold = try Hold(from: &reader, functionCount: functions.count)
             holds.add(hold)
+            #if DELIBERATE_BUGS
+                if limits.bug == .batchLostOnSnapshot { continue }
+            #endif
             durationTimers.add(.hold(hold.id), due: hold.due)
         }
     }

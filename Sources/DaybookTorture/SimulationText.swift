@@ -32,6 +32,8 @@ enum SimulationText {
             "faults:",
         ]
         for kind in FaultKind.allCases { lines.append(line(kind.name, counts.faults[kind] ?? 0)) }
+        lines.append("flow control:")
+        for kind in FlowKind.allCases { lines.append(line(kind.name, counts.flow[kind] ?? 0)) }
         lines.append("violations: \(broken.count)")
         for result in broken.prefix(20) { lines.append("  seed \(result.seed): \(result.violations[0])") }
         return lines.joined(separator: "\n")
@@ -50,9 +52,11 @@ enum SimulationText {
             ("setAsideAfterTwoDeaths", counts.setAsideAfterTwoDeaths),
         ].map { "\"\($0.0)\":\($0.1)" }
         let faults = FaultKind.allCases.map { "\"\($0.rawValue)\":\(counts.faults[$0] ?? 0)" }
+        let flow = FlowKind.allCases.map { "\"\($0.rawValue)\":\(counts.flow[$0] ?? 0)" }
         let violations = broken.map { "{\"seed\":\($0.seed),\"violation\":\(quoted($0.violations[0]))}" }
         return "{" + numbers.joined(separator: ",") + ",\"faults\":{" + faults.joined(separator: ",")
-            + "},\"violations\":[" + violations.joined(separator: ",") + "]}"
+            + "},\"flow\":{" + flow.joined(separator: ",") + "},\"violations\":[" + violations.joined(separator: ",")
+            + "]}"
     }
 }
 

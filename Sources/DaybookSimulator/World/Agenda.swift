@@ -12,6 +12,8 @@ struct Agenda: Sendable {
         /// Milliseconds from now to the event's own time.
         var ahead: Int64
         var padding: Int
+        /// Further members of its data, as JSON.
+        var values = ""
     }
 
     enum FileKind: Sendable { case object, array, lines, linesWithBadOne, torn, notJSON, empty }
@@ -34,12 +36,22 @@ struct Agenda: Sendable {
         case copy(opens: Bool)
         case stop
         case redeploy(without: Int?, retries: Int)
+        /// The process dies, and the next has functions with other limits.
+        case changeLimits(variant: Int)
+        /// The same functions are registered again, with other limits, while the process is up.
+        case changeLimitsWhileUp(variant: Int)
+        case pause(function: Int)
+        case resume(function: Int)
+        /// Runs of a function that were queued before now.
+        case cancelAll(function: Int)
         case verify
         case damage(FaultKind, file: Int, place: Int, bit: Int)
     }
 
     var programs: [Program]
     var happenings: [Happening]
+    /// Whether functions have limits.
+    var hasFlow = false
     /// Whether files are changed behind the back of the server: what is lost then is lost, but nothing else.
     var hasDamage: Bool
     /// How often, in percent, the threads behind the writer get to work.
@@ -67,6 +79,69 @@ struct Agenda: Sendable {
         for position in 0..<count {
             happenings.append(Self.happening(position, &number, programs.count, hasDamage, random))
         }
+        // From numbers of its own, so that all else of the world stays as it is.
+        let flowRandom = SeededRandom(seed: seed ^ 0xF10A_1135)
+        if flowRandom.chance(percent: 60) { addFlow(&number, flowRandom) }
+    }
+
+    // MARK: - Flow control
+
+    private mutating func addFlow(_ number: inout Int, _ random: SeededRandom) {
+        hasFlow = true
+        Program.addFlow(to: &programs, random)
+        var mixed: [Happening] = []
+        for happening in happenings {
+            switch happening {
+            case .send(let events): mixed.append(.send(events.map { Self.withValues($0, random) }))
+            case .drop(let name, let kind, let events):
+                mixed.append(.drop(name: name, kind: kind, events.map { Self.withValues($0, random) }))
+            default: mixed.append(happening)
+            }
+            if random.chance(percent: 35) { mixed.append(flowHappening(&number, random)) }
+        }
+        happenings = mixed
+    }
+
+    private func flowHappening(_ number: inout Int, _ random: SeededRandom) -> Happening {
+        switch random.below(20) {
+        case 0..<8:
+            // Many of one kind at once: that is what limits are for.
+            let name =
+                random.chance(percent: 85)
+                ? Program.triggerName(random.below(programs.count)) : Program.waitName(random.below(Program.waitNames))
+            return .send(
+                (0..<(3 + random.below(6))).map { _ in
+                    number += 1
+                    let event = SentEvent(
+                        number: number, name: name, key: random.below(Program.waitKeys),
+                        id: random.chance(percent: 10) ? "k\(random.below(8))" : nil, ahead: 0,
+                        padding: random.below(20))
+                    return Self.withValues(event, random)
+                })
+        case 8..<13: return .pass(milliseconds: [500, 1_000, 2_500, 5_000, 12_000, 30_000][random.below(6)])
+        case 13: return .pause(function: random.below(programs.count))
+        case 14: return .resume(function: random.below(programs.count))
+        case 15: return .cancelAll(function: random.below(programs.count))
+        case 16, 17: return .linger(steps: 5 + random.below(40))
+        case 18: return .changeLimits(variant: random.below(ProgramFlow.variants))
+        default: return .changeLimitsWhileUp(variant: random.below(ProgramFlow.variants))
+        }
+    }
+
+    private static func withValues(_ event: SentEvent, _ random: SeededRandom) -> SentEvent {
+        var event = event
+        // Mostly letters; now and then what expressions can make nothing of.
+        let group = ["\"a\"", "\"a\"", "\"b\"", "\"b\"", "\"c\"", nil, "7", "false", "true", "null"][random.below(10)]
+        if let group { event.values += ",\"g\":\(group)" }
+        switch random.below(6) {
+        case 0: event.values += ",\"w\":\(random.below(600) - 300)"
+        case 1: event.values += ",\"w\":\"x\""
+        case 2: event.values += ",\"w\":\([100_000, -100_000, 0][random.below(3)])"
+        default: break
+        }
+        // For debounces: it came later than others and is older.
+        if event.ahead == 0, random.chance(percent: 8) { event.ahead = -Int64(random.below(4_000)) }
+        return event
     }
 
     private static func events(_ count: Int, _ number: inout Int, _ functions: Int, _ random: SeededRandom)

@@ -15,6 +15,7 @@ final class Ledger: @unchecked Sendable {
         var name: String
         var key: String?
         var started: [ULID]
+        var values: EventValues
     }
 
     struct RunFacts {
@@ -23,7 +24,9 @@ final class Ledger: @unchecked Sendable {
         var isLifecycleHandler: Bool
         var completed: [String: StepOutcome] = [:]
         var failed: [String: StepFailure] = [:]
-        var openWaits: [String: (event: String, matches: [FieldMatch])] = [:]
+        /// Of the event it was given.
+        var values = EventValues()
+        var openWaits: [String: (event: String, matches: [FieldMatch], condition: ListenerShape?)] = [:]
         var end: Record?
     }
 
@@ -54,6 +57,8 @@ final class Ledger: @unchecked Sendable {
     /// What follows from the records by the product's own rules, applied one by one as they came.
     private(set) var shadow: Core
     private(set) var violations: [String] = []
+    /// The part of the account that is about flow control.
+    private(set) var flow = FlowLedger(programs: [:]) { _ in }
     /// What bodies returned; `Witness` fills it.
     var returned: [String: String] = [:]
     /// Told of every record, for a history.
@@ -70,11 +75,14 @@ final class Ledger: @unchecked Sendable {
     private var waitingRuns: Set<ULID> = []
     private var ticks: Set<String> = []
     private var newestTick: [String: Timestamp] = [:]
+    private var lastTicked = ""
     private let configuration: (CoreLimits, RetryPolicy)
 
-    init(limits: CoreLimits, retryPolicy: RetryPolicy) {
+    /// - Parameter programs: how each function's runs are limited, by its whole id.
+    init(limits: CoreLimits, retryPolicy: RetryPolicy, programs: [String: ProgramFlow]) {
         configuration = (limits, retryPolicy)
         shadow = Core(limits: limits, retryPolicy: retryPolicy)
+        flow = FlowLedger(programs: programs) { [unowned self] in violate($0) }
     }
 
     func violate(_ what: String) {
@@ -91,6 +99,7 @@ final class Ledger: @unchecked Sendable {
         for run in awaited.keys { violate("run \(run.text) was promised and is not in the same batch") }
         awaited = [:]
         promised = []
+        flow.closeBatch()
     }
 
     private func add(_ line: JournalLine) {
@@ -152,62 +161,129 @@ final class Ledger: @unchecked Sendable {
 
     private func note(_ record: Record, _ stream: RecordStream, at time: Timestamp, q: UInt64) {
         switch (record, stream) {
-        case (.eventReceived(let event, let outcome), _):
-            let (started, resumed) = (outcome.started, outcome.resumed)
-            note(event, started, resumed, at: time)
+        case (.eventReceived(let event, let outcome), _): note(event, outcome, at: time)
+        case (.epochOpened, _): flow.noteEpoch()
         case (.functionRegistered(let config), _):
             functions[config.id] = FunctionFacts(config: config, isRemoved: false, registeredAt: time)
+            flow.noteRegistered(config)
+        case (.functionPaused(let id), _): flow.notePaused(id, true)
+        case (.functionResumed(let id), _): flow.notePaused(id, false)
+        case (.holdDropped(let hold, let function, let reason, _), _): flow.noteDropped(hold, function, reason)
         case (.functionRemoved(let id), _): functions[id]?.isRemoved = true
         case (.cronTicked(let function, let trigger, let tick, let run, _), _):
             tickCount += 1
             newestTick[function] = max(newestTick[function] ?? .zero, tick)
+            lastTicked = function
             guard let run else { return }
             if !ticks.insert("\(function) \(trigger) \(tick.milliseconds)").inserted {
                 violate("tick \(tick.rfc3339) of \(function) ran twice, the second time as \(run.text)")
             }
             promise([run], [function])
-        case (.runQueued(let queued), .run(let id)): note(queued, id, q)
-        case (_, .run(let id)): note(record, of: id, q)
+        case (.runQueued(let queued), .run(let id)): note(queued, id, q, at: time)
+        case (_, .run(let id)):
+            note(record, of: id, q)
+            flow.note(record, of: id, at: time)
         default: break
         }
     }
 
-    private func note(_ event: Event, _ started: [ULID], _ resumed: [ULID], at time: Timestamp) {
+    private func note(_ event: Event, _ outcome: EventOutcome, at time: Timestamp) {
         if events[event.id] != nil { violate("event \(event.id.text) is in the journal twice") }
-        events[event.id] = EventFacts(name: event.name, key: event.key, started: started)
         let view = JSONView(event.json)
+        let values = EventValues(view)
+        events[event.id] = EventFacts(name: event.name, key: event.key, started: outcome.started, values: values)
         if let number = view?.at(path: "data.n")?.integer, number >= World.firstEventNumber {
             timesReceived[Int(number), default: 0] += 1
         }
-        var expected: Set<String> = []
-        for (id, function) in functions where !function.isRemoved {
-            let isTriggered = function.config.triggers.contains {
-                if case .event(let name, _, _) = $0 { Self.matches(name, event.name) } else { false }
-            }
-            guard isTriggered else { continue }
-            if let key = event.key {
-                if let last = startedByKey[id + " " + key], time - last < 86_400_000 { continue }
-                startedByKey[id + " " + key] = time
-            }
-            expected.insert(id)
-        }
-        if started.count != expected.count {
-            violate(
-                "event \(event.id.text) '\(event.name)' started \(started.count) runs; it triggers \(expected.sorted())"
-            )
-        }
-        promise(started, expected)
+        checkStarts(event, outcome, values, view, at: time)
         let waiting = waitingRuns.filter { run in
-            runs[run]?.openWaits.values.contains { wait in
+            guard let facts = runs[run] else { return false }
+            return facts.openWaits.values.contains { wait in
                 wait.event == event.name
                     && wait.matches.allSatisfy { match in
                         view?.at(path: match.path)?.slice.elementsEqual(match.value) ?? false
-                    }
-            } ?? false
+                    } && (wait.condition.map { $0.matches(facts.values, values) } ?? true)
+            }
         }
-        if Set(resumed) != waiting {
+        if Set(outcome.resumed) != waiting {
             violate(
-                "event \(event.id.text) resumed \(resumed.map(\.text)); \(waiting.map(\.text).sorted()) wait for it")
+                "event \(event.id.text) resumed \(outcome.resumed.map(\.text)); \(waiting.map(\.text).sorted()) wait for it"
+            )
+        }
+        let cancelled = flow.cancelled(by: event.name, values, at: time)
+        if Set(outcome.cancelled) != cancelled || outcome.cancelled.count != cancelled.count {
+            violate(
+                "event \(event.id.text) cancels \(outcome.cancelled.map(\.text)); it should \(cancelled.map(\.text).sorted())"
+            )
+        }
+    }
+
+    /// Compares what came of an event with what must come of it.
+    private func checkStarts(
+        _ event: Event, _ outcome: EventOutcome, _ values: EventValues, _ view: JSONView?, at time: Timestamp
+    ) {
+        var starting: Set<String> = []
+        var held: [String: FlowLedger.Admission] = [:]
+        var dropped: [String] = []
+        func expect(_ id: String, _ origin: FlowLedger.Origin) {
+            let last = origin == .event ? event.key.flatMap { startedByKey[id + " " + $0] } : nil
+            let admission = flow.admission(of: (values, event.timestamp), to: id, from: origin, at: time) { window in
+                last.map { time - $0 < window } ?? false
+            }
+            switch admission {
+            case .run:
+                starting.insert(id)
+                if let key = event.key { startedByKey[id + " " + key] = time }
+            case .hold(let kind, _, _):
+                held[id] = admission
+                if kind == .batch, let key = event.key { startedByKey[id + " " + key] = time }
+            case .drop(let reason): dropped.append("\(id) \(reason.rawValue)")
+            }
+        }
+        switch event.name {
+        // Meant for one function, and on record because it did not simply start a run.
+        case "inngest/function.invoked":
+            let id = view?.at(path: "data._inngest.fn_id")?.string ?? "?"
+            expect(id, .invoke)
+            if !dropped.isEmpty { flow.count(.invokesRefused) }
+        case "inngest/scheduled.timer": expect(lastTicked, .cron)
+        default:
+            for (id, function) in functions where !function.isRemoved {
+                var isMet = false
+                for trigger in function.config.triggers where !isMet {
+                    guard case .event(let name, _, _) = trigger, Self.matches(name, event.name) else { continue }
+                    let meets = flow.meets(id, values)
+                    if meets == nil { dropped.append("\(id) \(Dropped.Reason.expression.rawValue)") }
+                    isMet = meets == true
+                }
+                if isMet { expect(id, .event) }
+            }
+        }
+        if outcome.started.count != starting.count {
+            violate(
+                "event \(event.id.text) '\(event.name)' started \(outcome.started.count) runs; it must start \(starting.sorted())"
+            )
+        }
+        promise(outcome.started, starting)
+        let reasons = outcome.dropped.map { "\($0.function) \($0.reason.rawValue)" }.sorted()
+        if reasons != dropped.sorted() || outcome.dropped.contains(where: \.detail.isEmpty) {
+            violate("event \(event.id.text) was dropped by \(reasons); it must be by \(dropped.sorted())")
+        }
+        for one in outcome.dropped { flow.count(FlowKind(one.reason)) }
+        if Set(outcome.held.map(\.function)) != Set(held.keys) || outcome.held.count != held.count {
+            violate(
+                "event \(event.id.text) is held for \(outcome.held.map(\.function)); it must be for \(held.keys.sorted())"
+            )
+        }
+        for one in outcome.held {
+            let found = FlowLedger.Admission.hold(one.kind, key: one.key, due: one.due)
+            if let expected = held[one.function], expected != found {
+                violate("event \(event.id.text) is held as \(found); it must be as \(expected)")
+            }
+            if let open = flow.openHold(one.function, one.kind, one.key), open != one.hold {
+                violate("event \(event.id.text) begins hold \(one.hold.text) although \(open.text) is there")
+            }
+            flow.hold(one, event, values, at: time)
         }
     }
 
@@ -221,22 +297,28 @@ final class Ledger: @unchecked Sendable {
         return name.hasPrefix(pattern.dropLast())
     }
 
-    private func note(_ queued: QueuedRun, _ id: ULID, _ q: UInt64) {
+    private func note(_ queued: QueuedRun, _ id: ULID, _ q: UInt64, at time: Timestamp) {
         if let promise = awaited.removeValue(forKey: id) {
             // Each of them once.
             if promised[promise].remove(queued.function) == nil {
                 violate(
                     "run \(id.text) is of \(queued.function); what is left to start is \(promised[promise].sorted())")
             }
-        } else if queued.cause == .event || queued.cause == .cron {
+        } else if queued.cause == .event && queued.hold == nil || queued.cause == .cron {
             violate("run \(id.text) began without an event or a tick, at record \(q)")
         }
         if runs[id] != nil { violate("run \(id.text) was queued twice") }
+        let values: EventValues =
+            switch queued.input {
+            case .inline(let json): EventValues(JSONView(json))
+            case .received(_, let event): events[event]?.values ?? EventValues()
+            }
         runs[id] = RunFacts(
             function: queued.function, cause: queued.cause,
-            isLifecycleHandler: queued.eventName.hasPrefix("inngest/function."))
+            isLifecycleHandler: queued.eventName.hasPrefix("inngest/function."), values: values)
         runsInOrder.append(id)
         unfinishedRunCount += 1
+        flow.queue(id, queued, values, at: time)
     }
 
     private func note(_ record: Record, of id: ULID, _ q: UInt64) {
@@ -276,7 +358,9 @@ final class Ledger: @unchecked Sendable {
             }
             facts.failed[step.key] = step
             facts.openWaits[step.key] = nil
-        case .waitStarted(let key, let event, let matches, _, _, _): facts.openWaits[key] = (event, matches)
+        case .waitStarted(let key, let event, let matches, let condition, _, _):
+            if condition != nil { flow.count(.waitsWithCondition) }
+            facts.openWaits[key] = (event, matches, condition.flatMap { ListenerShape(source: $0.source) })
         case .runQuarantined:
             quarantinedRuns.insert(id)
             fallthrough

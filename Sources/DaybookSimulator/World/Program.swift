@@ -22,6 +22,10 @@ struct Program: Sendable {
         var padding: Int
         /// Whether the function goes on when the step fails.
         var isCaught: Bool
+        /// How often the body lets others go on before it does anything.
+        var yields = 0
+        /// How long it takes after that, in milliseconds.
+        var takes: Int64 = 0
     }
 
     enum Action: Sendable {
@@ -29,7 +33,7 @@ struct Program: Sendable {
         /// At once, in a task group; joined in order.
         case parallel([StepPlan])
         case sleep(id: String, milliseconds: Int64)
-        case wait(id: String, event: String, key: Int?, milliseconds: Int64)
+        case wait(id: String, event: String, key: Int?, milliseconds: Int64, condition: ListenerShape? = nil)
         case invoke(id: String, function: Int, milliseconds: Int64, isCaught: Bool)
         case send(id: String, events: [(name: String, id: String?)])
         /// The code between steps throws in the attempts before this one.
@@ -52,6 +56,9 @@ struct Program: Sendable {
     var finishTimeout: Int64?
     var catchUp: Int
     var actions: [Action]
+    var flow = ProgramFlow()
+    /// Whether what it sends has values for the expressions of others.
+    var sendsGroups = false
 
     var id: String { "f\(index)" }
     static let app = "sim"
@@ -139,5 +146,40 @@ extension Program {
         return StepPlan(
             id: id, body: body, padding: random.chance(percent: 4) ? 3_000 : random.below(40),
             isCaught: random.chance(percent: 60))
+    }
+}
+
+extension Program {
+    /// Puts limits on some of the functions, and gives their bodies time to meet each other.
+    static func addFlow(to programs: inout [Program], _ random: SeededRandom) {
+        let names = programs.map { triggerName($0.index) } + (0..<waitNames).map { waitName($0) }
+        for index in programs.indices {
+            if random.chance(percent: 75) { programs[index].flow = .make(random, names: names) }
+            programs[index].sendsGroups = true
+            if programs[index].start == .failures {
+                // Every failure meets it: what would be said of letters makes no sense there.
+                programs[index].flow.condition = nil
+            }
+            for action in programs[index].actions.indices {
+                switch programs[index].actions[action] {
+                case .step(var plan):
+                    slowDown(&plan, random)
+                    programs[index].actions[action] = .step(plan)
+                case .parallel(var plans):
+                    for plan in plans.indices { slowDown(&plans[plan], random) }
+                    programs[index].actions[action] = .parallel(plans)
+                case .wait(let id, let event, let key, let milliseconds, _) where random.chance(percent: 50):
+                    programs[index].actions[action] = .wait(
+                        id: id, event: event, key: random.chance(percent: 30) ? key : nil, milliseconds: milliseconds,
+                        condition: ListenerShape.allCases[random.below(5)])
+                default: break
+                }
+            }
+        }
+    }
+
+    private static func slowDown(_ plan: inout StepPlan, _ random: SeededRandom) {
+        plan.yields = random.below(5)
+        if random.chance(percent: 35) { plan.takes = [200, 2_000, 15_000][random.below(3)] }
     }
 }

@@ -9,38 +9,58 @@ extension Program {
     private struct Payload: Codable {
         var n: Int
         var k: Int
+        var g: String?
+        var w: Int?
     }
 
     /// - Parameters:
     ///   - withSchedules: whether it runs by the clock, if that is how it starts.
     ///   - retries: in place of its own, where a later version of the program is wanted.
+    ///   - variant: of its flow control, likewise.
     func function(
-        witness: Witness, withSchedules: Bool, retries changedRetries: Int? = nil
+        witness: Witness, withSchedules: Bool, retries changedRetries: Int? = nil, variant: Int = 0
     ) -> any FunctionDefinition {
         let retries = changedRetries ?? self.retries
+        let flow = self.flow.variant(variant)
+        let options = flow.options
+        /// What a function that takes some options one by one is given in place of more.
+        let nothing = FunctionOption.timeouts()
+        func option(_ index: Int) -> FunctionOption { index < options.count ? options[index] : nothing }
+        precondition(options.count <= 10, "there are more options than are passed on")
         let timeouts = FunctionOption.timeouts(
             start: startTimeout.map { .milliseconds($0) }, finish: finishTimeout.map { .milliseconds($0) })
-        switch start {
-        case .minutes(let minutes) where withSchedules:
-            let catchUp: CatchUp = [.latest, .skip, .all(limit: 3)][self.catchUp]
-            let schedule = minutes == 60 ? "0 * * * *" : "*/\(minutes) * * * *"
-            return DurableFunction(id, cron: schedule, catchUp: catchUp, retries: retries, timeouts) { _, step in
-                try await perform(step, witness)
+        let triggers: [Trigger] =
+            switch start {
+            case .events(let names): names.map { .event($0, if: flow.condition?.source) }
+            case .failures: [.event("inngest/function.failed", if: flow.condition?.source)]
+            case .minutes(let minutes) where withSchedules:
+                [.cron(minutes == 60 ? "0 * * * *" : "*/\(minutes) * * * *")]
+            case .minutes, .invokedOnly: []
             }
-        case .events(let names):
-            return DurableFunction(id, on: names.map { .event($0) }, retries: retries, timeouts) { _, step in
-                try await perform(step, witness)
-            }
-        case .failures:
+        if let batch = flow.batch {
             return DurableFunction(
-                id, on: [.event("inngest/function.failed")], retries: retries, timeouts
+                id, batchesOf: triggers, max: batch.maxSize, within: .milliseconds(batch.timeout),
+                key: batch.key?.flowKey, if: batch.condition?.source, retries: retries, timeouts, option(0), option(1),
+                option(2), option(3)
             ) { _, step in
                 try await perform(step, witness)
             }
-        case .minutes, .invokedOnly:
-            return DurableFunction(id, on: [], retries: retries, timeouts) { _, step in
+        }
+        if case .minutes(let minutes) = start, withSchedules {
+            let catchUp: CatchUp = [.latest, .skip, .all(limit: 3)][self.catchUp]
+            return DurableFunction(
+                id, cron: minutes == 60 ? "0 * * * *" : "*/\(minutes) * * * *", catchUp: catchUp, retries: retries,
+                timeouts, option(0), option(1), option(2), option(3), option(4), option(5), option(6), option(7),
+                option(8), option(9)
+            ) { _, step in
                 try await perform(step, witness)
             }
+        }
+        return DurableFunction(
+            id, on: triggers, retries: retries, timeouts, option(0), option(1), option(2), option(3), option(4),
+            option(5), option(6), option(7), option(8), option(9)
+        ) { _, step in
+            try await perform(step, witness)
         }
     }
 
@@ -66,13 +86,15 @@ extension Program {
             case .sleep(let id, let milliseconds):
                 try await step.sleep(id, for: .milliseconds(milliseconds))
                 digest.mix(id)
-            case .wait(let id, let event, let key, let milliseconds):
+            case .wait(let id, let event, let key, let milliseconds, let condition):
                 let found: AnyEvent? =
                     if let key {
                         try await step.waitForEvent(
-                            id, name: event, where: .field("k", equals: key), timeout: .milliseconds(milliseconds))
+                            id, name: event, where: .field("k", equals: key), if: condition?.source,
+                            timeout: .milliseconds(milliseconds))
                     } else {
-                        try await step.waitForEvent(id, name: event, timeout: .milliseconds(milliseconds))
+                        try await step.waitForEvent(
+                            id, name: event, if: condition?.source, timeout: .milliseconds(milliseconds))
                     }
                 digest.mix(id)
                 digest.mix(found?.id ?? "nothing")
@@ -87,7 +109,13 @@ extension Program {
                 }
             case .send(let id, let events):
                 let sent = try await step.sendEvents(
-                    id, events.map { OutgoingEvent(name: $0.name, data: Payload(n: index, k: index % 4), id: $0.id) })
+                    id,
+                    events.enumerated().map { position, event in
+                        let payload = Payload(
+                            n: index, k: index % 4, g: sendsGroups ? ["a", "b", nil][position % 3] : nil,
+                            w: sendsGroups ? 100 * position : nil)
+                        return OutgoingEvent(name: event.name, data: payload, id: event.id)
+                    })
                 digest.mix("\(sent.count)")
             case .stumbles(let attempt):
                 if step.attempt < attempt { throw Boom(description: "stumbled") }
@@ -115,7 +143,10 @@ extension Program {
             let runID = step.runID
             let value = try await step.run(plan.id) { attempt -> String in
                 let key = String(attempt.idempotencyKey.dropFirst(runID.utf8.count + 1))
-                witness.bodyBegins(run: runID, step: key, attempt: attempt.number)
+                let body = witness.bodyBegins(run: runID, step: key, attempt: attempt.number)
+                defer { witness.bodyEnds(body) }
+                for _ in 0..<plan.yields { await Task.yield() }
+                if plan.takes > 0 { await witness.wait(milliseconds: plan.takes) }
                 switch plan.body {
                 case .failsBefore(let enough) where attempt.number < enough:
                     throw Boom(description: "attempt \(attempt.number)")

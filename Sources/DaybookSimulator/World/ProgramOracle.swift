@@ -45,7 +45,7 @@ extension Program {
                 }
                 for (plan, key) in zip(plans, keys) where end == nil { end = take(key, isCaught: plan.isCaught, text) }
             case .sleep(let id, _): end = take(key(id), isCaught: false) { _ in id }
-            case .wait(let id, _, _, _):
+            case .wait(let id, _, _, _, _):
                 digest.mix(id)
                 end = take(key(id), isCaught: false) { step in
                     JSONView(step.output)?.member("id")?.string ?? "nothing"

@@ -33,6 +33,8 @@ package struct SimulationCounts: Sendable {
     package var diskOperations = 0
     package var killsByStep = 0
     package var faults: [FaultKind: Int] = [:]
+    /// What flow control did.
+    package var flow: [FlowKind: Int] = [:]
 
     package init() {}
 
@@ -72,6 +74,7 @@ package struct SimulationCounts: Sendable {
         diskOperations += other.diskOperations
         killsByStep += other.killsByStep
         faults.merge(other.faults, uniquingKeysWith: +)
+        flow.merge(other.flow, uniquingKeysWith: +)
     }
 }
 
@@ -145,6 +148,8 @@ extension World {
         total.bodies = witness.bodyCount
         total.ticks = ledger.tickCount
         total.diskOperations = disk.operations
+        total.flow = ledger.flow.counts
+        if agenda.hasFlow { total.flow[.worldsWithFlow] = 1 }
         for (failure, count) in disk.failureCounts {
             total.add(Self.kind(failure.operation, failure.errno), count)
         }

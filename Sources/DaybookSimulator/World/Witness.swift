@@ -1,5 +1,6 @@
 import DaybookCore
 import DaybookFakes
+import DaybookSystem
 import DaybookValues
 import Synchronization
 
@@ -9,6 +10,7 @@ import Synchronization
 final class Witness: @unchecked Sendable {
     let ledger: Ledger
     private let disk: MemoryDisk
+    private let clock: ManualClock
     /// Attempts that began in this process.
     private var begun: Set<String> = []
     private(set) var bodyCount = 0
@@ -17,22 +19,41 @@ final class Witness: @unchecked Sendable {
     var isWatching = true
     private var sees: Bool { isWatching && !disk.isDead }
     var trace: ((String) -> Void)?
+    /// Bodies of this process that run, by the places they take.
+    private var busy: [FlowLedger.Pool: [Place]] = [:]
+    private var lastBody = 0
+    /// Bodies that take their time, in the order in which they began to.
+    private var slow: [(due: UInt64, body: UnsafeContinuation<Void, Never>)] = []
+    /// Nothing takes its time any more: the process is to end.
+    private var isHurried = false
 
-    init(ledger: Ledger, disk: MemoryDisk) {
+    /// A place that a body takes.
+    private struct Place {
+        var body: Int
+        var run: ULID
+        var limit: Int
+    }
+
+    init(ledger: Ledger, disk: MemoryDisk, clock: ManualClock) {
         self.ledger = ledger
         self.disk = disk
+        self.clock = clock
     }
 
     /// Another process takes over.
     func processBegins() {
         begun = []
+        busy = [:]
+        isHurried = false
     }
 
-    func bodyBegins(run: String, step: String, attempt: Int) {
-        guard sees else { return }
+    /// - Returns: what `bodyEnds` is given.
+
+    func bodyBegins(run: String, step: String, attempt: Int) -> Int {
+        guard sees else { return 0 }
         bodyCount += 1
         trace?("    body of '\(step)' of \(run), attempt \(attempt)")
-        guard let id = ULID(run) else { return }
+        guard let id = ULID(run) else { return 0 }
         if ledger.hasResult(step, of: id) {
             ledger.violate(
                 "step '\(step)' of run \(run) ran again, as attempt \(attempt), after its result was on disk")
@@ -43,6 +64,59 @@ final class Witness: @unchecked Sendable {
         if !begun.insert("\(run) \(step) \(attempt)").inserted {
             ledger.violate("attempt \(attempt) of step '\(step)' of run \(run) ran twice in one process")
         }
+        if let function = ledger.runs[id]?.function, ledger.flow.isAtRest(function) {
+            ledger.violate("step '\(step)' of run \(run) ran although \(function) is paused")
+        }
+        return takePlaces(of: id, step)
+    }
+
+    /// Counts the body where its function's limits do.
+    private func takePlaces(of id: ULID, _ step: String) -> Int {
+        lastBody += 1
+        for (pool, limit) in ledger.flow.places(of: id) {
+            busy[pool, default: []].append(Place(body: lastBody, run: id, limit: limit))
+            let places = busy[pool] ?? []
+            // Whoever got in last under a limit of so many was one of at most so many; others with higher ones may follow.
+            for most in Set(places.map(\.limit)).sorted() where most < .max {
+                let count = places.count { $0.limit <= most }
+                if count > most {
+                    ledger.violate(
+                        "step '\(step)' of run \(id.text) is number \(count) that executes under \(pool); the limit is \(most)"
+                    )
+                }
+            }
+            if places.count == limit { ledger.flow.count(.limitsReached) }
+            if places.contains(where: { ledger.runs[$0.run]?.end != nil }) {
+                ledger.flow.count(.bodiesOfCancelledRunsThatCounted)
+            }
+        }
+        return lastBody
+    }
+
+    /// However it ended.
+    func bodyEnds(_ body: Int) {
+        for pool in busy.keys { busy[pool]?.removeAll { $0.body == body } }
+    }
+
+    /// The body takes its time.
+    func wait(milliseconds: Int64) async {
+        guard !isHurried, !disk.isDead else { return }
+        await withUnsafeContinuation { body in
+            slow.append((clock.nowNanoseconds + UInt64(milliseconds) * 1_000_000, body))
+        }
+    }
+
+    /// When the next of the slow bodies goes on, by the monotonic clock.
+    var nextWake: UInt64? { slow.lazy.map(\.due).min() }
+
+    /// Lets slow bodies go on whose time has come, or all of them for good.
+    func wakeBodies(all: Bool = false) {
+        if all { isHurried = true }
+        guard !slow.isEmpty else { return }
+        let now = clock.nowNanoseconds
+        let ready = slow.filter { all || $0.due <= now }
+        slow.removeAll { all || $0.due <= now }
+        for body in ready { body.body.resume() }
     }
 
     func bodyReturns(run: String, step: String, attempt: Int, value: String) {

@@ -10,14 +10,16 @@ extension World {
     /// Faults are off: everything that can finish must finish.
     func finish() {
         startLast()
+        resumeAll()
         let roundsMax = 6_000
         for round in 0...roundsMax {
             settle()
             guard isSound, let process, !hasEndedEarly else { return }
-            if process.node.core.runCount == 0, !hasUndoneFiles, !process.node.hasWork { break }
+            let holds = process.node.core.holds()
+            if process.node.core.runCount == 0, holds.isEmpty, !hasUndoneFiles, !process.node.hasWork { break }
             if round == roundsMax {
                 let left = process.node.core.runSummaries.prefix(3).map { "\($0)" }
-                ledger.violate("not everything finishes; left are \(left) \(undoneFiles)")
+                ledger.violate("not everything finishes; left are \(left) \(holds.prefix(3)) \(undoneFiles)")
                 return
             }
             clock.advance(milliseconds: hop(limit: 400 * 86_400_000))
@@ -111,6 +113,7 @@ extension World {
             case .runCancelled:
                 let mayBe =
                     requestedCancels.contains(id) || program.startTimeout != nil || program.finishTimeout != nil
+                    || ledger.flow.cancelled.contains(id)
                 if !mayBe { ledger.violate("run \(id.text) was cancelled, and nobody asked for it") }
             case .runQuarantined(let reason):
                 // What the device refuses twice is given up.

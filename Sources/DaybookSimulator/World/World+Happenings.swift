@@ -19,6 +19,7 @@ extension World {
             note("\(milliseconds) ms pass")
             pass(milliseconds: milliseconds)
             checkTicks()
+            checkHolds()
         case .linger(let steps): linger(steps)
         case .cancel(let nth): cancel(nth)
         case .kill(let operations, let tearing, let isPowerLoss):
@@ -65,6 +66,16 @@ extension World {
             changedRetries = retries
             endProcess(.processKilled)
             start()
+        case .changeLimits(let variant):
+            note("other limits, variant \(variant)")
+            ledger.flow.count(.limitsChanged)
+            limitVariant = variant
+            endProcess(.processKilled)
+            start()
+        case .changeLimitsWhileUp(let variant): changeLimits(variant)
+        case .pause(let function): pause(function)
+        case .resume(let function): resume(agenda.programs[function].wholeID)
+        case .cancelAll(let function): cancelAll(function)
         case .verify: verifyLive()
         case .damage(let kind, let file, let place, let bit): doDamage(kind, file: file, place: place, bit: bit)
         }
@@ -72,10 +83,11 @@ extension World {
 
     private func json(_ event: Agenda.SentEvent) -> String {
         var text = #"{"name":"\#(event.name)","data":{"n":\#(event.number),"k":\#(event.key)"#
+        text += event.values
         if event.padding > 0 { text += #","p":"\#(String(repeating: "p", count: event.padding))""# }
         text += "}"
         if let id = event.id { text += #","id":"\#(id)""# }
-        if event.ahead > 0 { text += #","ts":\#((clock.now + event.ahead).milliseconds)"# }
+        if event.ahead != 0 { text += #","ts":\#((clock.now + event.ahead).milliseconds)"# }
         return text + "}"
     }
 
@@ -196,6 +208,7 @@ extension World {
         if running.node.hasLoadedRuns { counts.add(.stopWithWorkUnderWay) }
         disk.clearFailures()
         running.node.requestDrain()
+        witness.wakeBodies(all: true)
         for round in 0..<400 {
             guard process === running, !hasDied else { break }
             while running.machine.pool.step() {}

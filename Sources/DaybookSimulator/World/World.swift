@@ -55,6 +55,11 @@ final class World {
     var acknowledged: Set<Int> = []
     var sent: Set<Int> = []
     var changedRetries: Int?
+    /// Which variant of their limits the functions have.
+    var limitVariant = 0
+    /// Runs that had not begun after the last batch, and what for.
+    var observed: [ULID: RunSummary.Waiting] = [:]
+    var seenWaiting: Set<ULID> = []
     var missingFunction: Int?
     var wasRedeployed = false
     var clockWasSet = false
@@ -84,8 +89,11 @@ final class World {
         configuration.coldAfter = agenda.coldAfter
         spoil?(&configuration)
         self.configuration = configuration
-        ledger = Ledger(limits: configuration.core, retryPolicy: configuration.retryPolicy)
-        witness = Witness(ledger: ledger, disk: disk)
+        var flows: [String: ProgramFlow] = [:]
+        for program in agenda.programs { flows[program.wholeID] = program.flow }
+        ledger = Ledger(
+            limits: configuration.core, retryPolicy: configuration.retryPolicy, programs: flows)
+        witness = Witness(ledger: ledger, disk: disk, clock: clock)
         ledger.trace = trace
         witness.trace = trace
     }
@@ -154,9 +162,16 @@ final class World {
         if damage.isEmpty { counts.statesCompared += 1 }
         checkAfterDamage(machine.node)
         witness.processBegins()
-        if damage.isEmpty { machine.node.installTap { [ledger] batch in ledger.take(batch) } }
+        observed = [:]
+        if damage.isEmpty {
+            let world = UncheckedBox(self)
+            machine.node.installTap { [unowned node = machine.node, ledger] batch in
+                ledger.take(batch)
+                world.value.observeStarts(node.core)
+            }
+        }
         do {
-            try machine.launch(try functions())
+            try machine.launch(try functions(variant: limitVariant))
         } catch {
             ledger.violate("the functions were refused: \(error)")
             return
@@ -219,12 +234,13 @@ final class World {
         return isSound ? found : nil
     }
 
-    private func functions() throws(RegistrationError) -> AppFunctions {
+    func functions(variant: Int) throws(RegistrationError) -> AppFunctions {
         let chosen = agenda.programs.filter { $0.index != missingFunction }
         return try AppFunctions(
             app: Program.app,
             functions: chosen.map {
-                $0.function(witness: witness, withSchedules: isWithSchedules, retries: changedRetries)
+                $0.function(
+                    witness: witness, withSchedules: isWithSchedules, retries: changedRetries, variant: variant)
             }, now: clock.now)
     }
 
@@ -241,6 +257,7 @@ final class World {
         note("process ends: \(kind?.rawValue ?? "stopped")\(disk.isDead ? ", the disk went first" : "")")
         if !disk.isDead { disk.die() }
         // Its code is unwound, unseen, only so that its memory comes back.
+        witness.wakeBodies(all: true)
         dead.node.closeLoadedRuns()
         while dead.machine.pool.step() {}
         dead.node.abandon()
@@ -308,6 +325,7 @@ final class World {
 
     /// Lets a number of steps happen.
     func linger(_ steps: Int) {
+        witness.wakeBodies()
         for _ in 0..<steps {
             guard let process, isSound else { return }
             _ = step(process)
@@ -318,6 +336,7 @@ final class World {
     /// Lets everything happen that needs no time to pass; at most so many steps.
     func settle(limit: Int = 4_000) {
         var idle = 0
+        witness.wakeBodies()
         for _ in 0..<limit {
             guard let process, isSound else { return }
             if step(process) { idle = 0 } else { idle += 1 }
@@ -327,6 +346,7 @@ final class World {
             } else if idle >= 3, process.machine.pool.isEmpty, !process.node.hasWork {
                 if process.node.step() || process.inbox.step() { continue }
                 if !process.machine.pool.isEmpty || process.node.hasWork { continue }
+                noteIdle()
                 return
             }
         }
@@ -352,7 +372,8 @@ final class World {
         guard let process else { return limit }
         // An empty inbox is looked at every second, which is nothing to stop for.
         let inbox = hasUndoneFiles ? process.inbox.nanosecondsToNextDeadline : nil
-        let waits = [process.node.nanosecondsToNextDeadline, inbox].compactMap { $0 }
+        let body = witness.nextWake.map { $0 - min($0, clock.nowNanoseconds) }
+        let waits = [process.node.nanosecondsToNextDeadline, inbox, body].compactMap { $0 }
         // With nothing due, what is tried again now and then still is.
         let next = Int64(clamping: (waits.min() ?? 60_000_000_000) / 1_000_000)
         return max(1, min(limit, next + 1))

@@ -1,0 +1,122 @@
+import DaybookCore
+import DaybookFakes
+import DaybookNode
+import DaybookValues
+
+// What people do to functions with limits, and what is looked at from outside.
+extension World {
+    /// Registers the functions again, with other limits, in the process that is up.
+    func changeLimits(_ variant: Int) {
+        guard let process, let app = try? functions(variant: variant) else { return }
+        note("other limits while the process is up, variant \(variant)")
+        limitVariant = variant
+        ledger.flow.count(.limitsChangedWhileUp)
+        let (ledger, disk) = (ledger, disk)
+        process.node.submit(.register(app: app.app, functions: app.configs)) { answer in
+            if case .refused(let refusal) = answer, !disk.isDead {
+                ledger.violate("functions with other limits were refused: \(refusal)")
+            }
+        }
+    }
+
+    func pause(_ index: Int) {
+        guard let process else { return }
+        let id = agenda.programs[index].wholeID
+        note("\(id) is paused")
+        let (ledger, disk, isDamaged) = (ledger, disk, !damage.isEmpty)
+        process.node.submit(.pause(function: id)) { answer in
+            guard !disk.isDead, !isDamaged, case .done = answer else { return }
+            if !ledger.flow.isPaused(id) { ledger.violate("the pause of \(id) was acknowledged and is not on disk") }
+        }
+    }
+
+    func resume(_ id: String) {
+        guard let process else { return }
+        note("\(id) is resumed")
+        process.node.submit(.resume(function: id)) { _ in }
+    }
+
+    func cancelAll(_ index: Int) {
+        guard let process else { return }
+        let id = agenda.programs[index].wholeID
+        let runs = process.node.core.unfinishedRuns(of: id, queuedBefore: clock.now)
+        guard !runs.isEmpty else { return }
+        note("\(runs.count) runs of \(id) are to be cancelled")
+        ledger.flow.count(.cancelledInBulk, runs.count)
+        requestedCancels.formUnion(runs)
+        process.node.submit(.cancelRuns(runs, reason: "asked for in bulk")) { _ in }
+    }
+
+    /// Whoever is paused is resumed: what can finish must finish.
+    func resumeAll() {
+        guard let process else { return }
+        for function in process.node.core.functionSummaries where function.isPaused { resume(function.config.id) }
+    }
+
+    /// Nothing is left to be done at once.
+    func noteIdle() {
+        if agenda.hasFlow { ledger.flow.settlePauses() }
+    }
+
+    /// Holds whose time has come are not kept any longer once the server has come to rest.
+    func checkHolds() {
+        guard let process, agenda.hasFlow, damage.isEmpty, !clockWasSet, isSound, !hasDied else { return }
+        // A batch may be held back while the disk answers with errors, and what is due with it.
+        guard disk.failureCounts.isEmpty else { return }
+        let missing = agenda.programs.first { $0.index == missingFunction }?.wholeID
+        if let overdue = ledger.flow.overdue(at: clock.now + -1_000, isThere: { $0 != missing }) {
+            ledger.violate(overdue)
+        }
+        _ = process
+    }
+
+    // MARK: - Who waits, and who goes first
+
+    /// Compares who began with who goes on waiting for the same. Called after each batch.
+    func observeStarts(_ core: Core) {
+        let flow = ledger.flow
+        let (started, admitted) = flow.takeStarts()
+        guard agenda.hasFlow, flow.unstartedCount > 1 || !observed.isEmpty else { return }
+        var now: [ULID: RunSummary.Waiting] = [:]
+        for id in flow.unstartedRuns { now[id] = core.summary(of: id)?.waiting }
+        for (runs, isThrottle) in [(started, false), (admitted, true)] {
+            for run in runs {
+                guard let before = observed[run], Self.isThrottle(before) == isThrottle,
+                    let facts = flow.facts(of: run)
+                else { continue }
+                for (other, waiting) in now where other != run {
+                    guard let earlier = observed[other], Self.isThrottle(earlier) == isThrottle,
+                        Self.isThrottle(waiting) == isThrottle, let others = flow.facts(of: other),
+                        facts.waitsForTheSame(as: others, isThrottle: isThrottle)
+                    else { continue }
+                    if others.score < facts.score {
+                        ledger.violate(
+                            "run \(run.text) of \(facts.function) goes before \(other.text), which waits for the same and comes first"
+                        )
+                    } else if other < run, others.score > facts.score {
+                        flow.count(.runsPutBefore)
+                    }
+                }
+            }
+        }
+        observed = now
+        for (id, waiting) in now where !seenWaiting.contains(id) {
+            switch waiting {
+            case .concurrency: flow.count(.runsWaitedForPlace)
+            case .runs: flow.count(.runsWaitedForRuns)
+            case .throttle: flow.count(.runsWaitedForThrottle)
+            case .singleton: flow.count(.runsWaitedForSingleton)
+            case .paused: flow.count(.runsWaitedForResume)
+            }
+            seenWaiting.insert(id)
+        }
+    }
+
+    private static func isThrottle(_ waiting: RunSummary.Waiting) -> Bool? {
+        switch waiting {
+        case .throttle: true
+        case .concurrency, .runs: false
+        case .singleton, .paused: nil
+        }
+    }
+}

@@ -37,7 +37,7 @@ struct EvalTests {
                 type      bool
                 trigger   true → a run starts
                 key       "true"
-                priority  error → 0 s: returned type bool (true), not an int
+                priority  refused when the function is registered: line 1, column 14: a priority is a whole number of seconds, and this is a bool; expected an int, such as `120` or `int(…)`
 
                 """)
         let text = try eval("event.data.s", "--event", event)
@@ -125,8 +125,14 @@ struct EvalTests {
         let key = try eval("5", "--use", "key")
         #expect(key.output == "value     5\ntype      int\nkey       \"5\"\n")
         let trigger = try eval("5", "--use", "trigger")
-        #expect(trigger.code == 1)
-        #expect(trigger.errors == "error: the expression fails for this event: returned type int (5), not a boolean\n")
+        #expect(trigger.code == 64)
+        #expect(
+            trigger.errors.hasPrefix("error: the expression is refused: line 1, column 1: a condition must be true or"))
+        let event = try file("e.json", #"{"data":{"n":5}}"#)
+        let number = try eval("event.data.n", "--use", "trigger", "--event", event)
+        #expect(number.code == 1)
+        #expect(
+            number.errors == "error: the expression fails for this event: returned type double (5), not a boolean\n")
         #expect(try eval("--use", "priority", "--", "-50000").output.hasSuffix("43200 s later, the most there is\n"))
         #expect(try eval("1", "--use", "batch").code == 64)
     }

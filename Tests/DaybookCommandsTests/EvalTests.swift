@@ -37,7 +37,7 @@ struct EvalTests {
                 type      bool
                 trigger   true → a run starts
                 key       "true"
-                priority  refused when the function is registered: line 1, column 14: a priority is a whole number of seconds, and this is a bool; expected an int, such as `120` or `int(…)`
+                priority  refused at registration: a priority is a whole number of seconds, and this is a bool
 
                 """)
         let text = try eval("event.data.s", "--event", event)
@@ -83,7 +83,9 @@ struct EvalTests {
                 == "value     false\ntype      bool\nwait      false → the wait goes on; found by async.data.id\n")
         let narrow = try eval("async.data.id.contains('x')", "--async", other)
         #expect(narrow.output.contains("wait      true → the wait is over; tried on each such event\n"))
-        #expect(narrow.output.contains("cancel    refused when the function is registered: line 1, column "))
+        #expect(
+            narrow.output.contains(
+                "cancel    refused at registration: `contains` is not allowed in the condition of a cancel"))
     }
 
     @Test func `JSON has the value and a member for each place`() throws {

@@ -48,7 +48,7 @@ struct EvalReport: Sendable {
         do throws(ExpressionError) {
             expression = try Expression(source, for: place.use)
         } catch {
-            return .refused(error.description)
+            return .refused(error.message)
         }
         let nothing = Array("{}".utf8)
         do throws(EvaluationError) {
@@ -104,7 +104,7 @@ struct EvalReport: Sendable {
                     + "concurrency and throttle: \"<nil>\"; debounce: \"<invalid>\": \(harmless(message))"
             case .priority: return "error → 0 s: \(harmless(message))"
             }
-        case .refused(let message): return "refused when the function is registered: \(harmless(message))"
+        case .refused(let message): return "refused at registration: \(harmless(message))"
         }
     }
 

@@ -187,6 +187,14 @@ extension Core {
         return .done
     }
 
+    /// The order in which runs are asked what they have to do: that of their scores, oldest first without priorities.
+    private var idsInOrder: [ULID] {
+        let ids = runs.keys.sorted()
+        guard functions.contains(where: { $0.config.flow.priority != nil }) else { return ids }
+        return ids.map { (id: $0, score: score(of: $0)) }
+            .sorted { $0.score != $1.score ? $0.score < $1.score : $0.id < $1.id }.map(\.id)
+    }
+
     /// All that is to be done as far as the journal knows: what a node does first after recovery.
     package func outstandingEffects(at time: Instant) -> [Effect] {
         self.time = time
@@ -195,7 +203,7 @@ extension Core {
         isStarting = true
         defer { isStarting = false }
         restoreRunPlaces()
-        for id in runs.keys.sorted() {
+        for id in idsInOrder {
             guard let run = runs[id] else { continue }
             if let reason = run.extras?.cancelReason {
                 effects.append(.cancel(run: id, reason: reason))

@@ -236,6 +236,18 @@ struct PriorityTests {
         try bench.expectSameAfterCrash()
     }
 
+    @Test func `after a crash a run with a higher priority comes first again`() throws {
+        let bench = bench()
+        for _ in 0..<2 {
+            bench.send()
+            bench.wait(until: 1)
+        }
+        bench.send(#"{"vip":true}"#)
+        let vip = try #require(bench.core.runSummaries.first { $0.priority == 120 }).id
+        let later = try bench.replayed()
+        #expect(later.core.outstandingEffects(at: later.time) == [.run(vip, input: nil)])
+    }
+
     @Test func `a priority is an advance in seconds, not a rank`() throws {
         let bench = bench()
         let first = try #require(bench.send().activated.first)

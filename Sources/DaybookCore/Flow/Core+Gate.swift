@@ -206,8 +206,8 @@ extension Core {
 
     func returnSlots(_ id: ULID, _ count: Int) {
         guard let holding = gate.holdings[id] else { return }
-        // The first is the run's own.
-        for _ in 0..<min(count, holding.slots.count - 1) { gate.free(holding.slots.removeLast()) }
+        // The first is the run's own; it may be gone too.
+        for _ in 0..<max(0, min(count, holding.slots.count - 1)) { gate.free(holding.slots.removeLast()) }
         settleGrants()
     }
 

@@ -106,6 +106,19 @@ struct ConcurrencyTests {
         #expect(bench.finish(run).activated.count == 1)
     }
 
+    @Test func `a run that has lost its place has none to give back`() throws {
+        let bench = bench(ConcurrencyLimit(limit: 1))
+        let first = try #require(bench.send().activated.first)
+        bench.handle(.begin(run: first))
+        bench.released(bench.sleep(first, "nap", minute))
+        _ = bench.send()
+        let second = try #require(bench.yield(first).activated.first)
+        bench.wait(until: 2 * minute)
+        // It waits for its place, and what it gave back before comes late.
+        #expect(bench.released(bench.handle(.returnSlots(run: first, count: 1))).granted.isEmpty)
+        #expect(bench.finish(second).delivered == [first])
+    }
+
     @Test func `a cancelled run keeps its place until its code is gone`() throws {
         let bench = bench(ConcurrencyLimit(limit: 1))
         let first = try #require(bench.send().activated.first)

@@ -3,6 +3,12 @@ import DaybookValues
 extension Core {
     func end(_ id: ULID, _ end: RunEnd, input: [UInt8]) -> Answer {
         guard let run = runs[id] else { return .stale }
+        if let reason = run.extras?.cancelReason {
+            // It was cancelled before its code came to an end.
+            finish(id, .runCancelled(reason: reason), status: .cancelled, input: input)
+            effects.append(.close(run: id))
+            return .ended
+        }
         switch end {
         case .returned(let output):
             finish(id, .runCompleted(output: output), status: .completed, input: input)
@@ -217,6 +223,10 @@ extension Core {
         }
         if let first = suspects.first, let run = runs[first.run], run.isParked {
             activate(run, .run(first.run, input: nil))
+        }
+        if isFirstSuspectHeldUp, let first = suspects.first {
+            // Whoever is passed over is so on record, which has to wait for the next command: this one calls for it.
+            durationTimers.add(.attempt(run: first.run, number: 0), due: time.now)
         }
         let found = effects
         effects = before

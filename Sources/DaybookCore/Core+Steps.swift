@@ -187,6 +187,20 @@ extension Core {
     /// Whether the suspect whose turn it is belongs to that run.
     package func isFirstSuspect(_ id: ULID) -> Bool { suspects.first?.run == id }
 
+    /// The first suspect cannot run: its function is paused, or it waits for a place, perhaps one that another suspect has.
+    var isFirstSuspectHeldUp: Bool {
+        guard let first = suspects.first, let run = runs[first.run] else { return false }
+        return isHeldUp(run)
+    }
+
+    /// The others must not wait for it: its step becomes one like any other, and it is a suspect no more.
+    func passHeldUpSuspects() {
+        while isFirstSuspectHeldUp, let first = suspects.first {
+            emit(.run(first.run), .runParked)
+            releaseSuspect()
+        }
+    }
+
     /// Lets the first suspect run.
     func releaseSuspect() {
         guard let first = suspects.first, let run = runs[first.run], let index = run.openIndex(first.key) else {

@@ -240,6 +240,10 @@ extension Core {
         var flow = hold.flow
         // It has counted when the event came.
         flow.rateKey = nil
+        // Its listeners' time begins with the run.
+        for index in flow.cancelOn.indices {
+            flow.cancelOn[index].until = flow.cancelOn[index].until.map { $0 + (time.now - hold.lastAt) }
+        }
         let id = makeID()
         var json = first.json
         if hold.kind == .batch {

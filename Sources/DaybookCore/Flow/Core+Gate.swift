@@ -21,6 +21,8 @@ extension Core {
             effects.append(effect)
             return
         }
+        // A timer of the step it waits with may say it again.
+        guard !holding.effects.contains(effect) else { return }
         holding.effects.append(effect)
         request(run, holding)
         // A run that waits reads its event when its turn comes.
@@ -36,10 +38,17 @@ extension Core {
 
     /// Whether anything but a place is missing. What is dropped here is found again when that ends: by `resume`, by the
     /// end of the other run, or by the cancellation itself.
-    private func mayMove(_ run: Run) -> Bool {
+    func mayMove(_ run: Run) -> Bool {
         if functions[run.function].isPaused { return false }
         guard let extras = run.extras else { return true }
         return extras.cancelReason == nil && singletonBlocker(of: run) == nil
+    }
+
+    /// Something is to be done for the run, and flow control does not let it.
+    func isHeldUp(_ run: Run) -> Bool {
+        guard mayMove(run) else { return true }
+        guard !gate.holdings.isEmpty, let holding = gate.holdings[run.id] else { return false }
+        return holding.ticket != nil && holding.slots.isEmpty
     }
 
     /// An older run of the same key that is not over yet.

@@ -15,6 +15,8 @@ struct Hold {
     let kind: HeldEvent.Kind
     let key: String
     let firstAt: Timestamp
+    /// When the newest event came.
+    var lastAt: Timestamp
     var due: Timestamp
     /// For a debounce the one that counts; for a batch all, in the order in which they came.
     var events: [Held]
@@ -53,8 +55,8 @@ struct Holds {
         var hold =
             byID[held.hold]
             ?? Hold(
-                id: held.hold, function: function, kind: held.kind, key: held.key, firstAt: time, due: held.due,
-                events: [], bytes: 0, flow: held.flow, callers: [])
+                id: held.hold, function: function, kind: held.kind, key: held.key, firstAt: time, lastAt: time,
+                due: held.due, events: [], bytes: 0, flow: held.flow, callers: [])
         // Not copied when it grows: nobody else has it for the moment.
         byID[held.hold] = nil
         switch held.kind {
@@ -67,6 +69,7 @@ struct Holds {
             hold.bytes += event.json.count
         }
         hold.due = held.due
+        hold.lastAt = time
         if let caller = held.caller { hold.callers.append(caller) }
         add(hold)
         return hold.due

@@ -64,6 +64,7 @@ extension Hold {
         writer.write(kind == .debounce ? 0 as UInt64 : 1)
         writer.write(key)
         writer.write(firstAt)
+        writer.write(lastAt)
         writer.write(due)
         var text: [UInt8] = []
         flow.append(to: &text)
@@ -94,6 +95,7 @@ extension Hold {
         }
         key = try reader.string()
         firstAt = try reader.time()
+        lastAt = try reader.time()
         due = try reader.time()
         flow = try RunFlow(from: &reader)
         callers = try [HeldEvent.Caller](from: &reader)

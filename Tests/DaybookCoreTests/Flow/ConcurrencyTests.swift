@@ -172,6 +172,31 @@ struct ConcurrencyTests {
         #expect(later.finish(first).activated == [second])
     }
 
+    @Test func `suspects of a crash do not wait for one that waits for a place of theirs`() throws {
+        let bench = Bench([limited { $0.runConcurrency = ConcurrencyLimit(limit: 1, key: "event.data.k") }])
+        let holder = try #require(bench.send(#"{"k":"b"}"#).activated.first)
+        bench.handle(.begin(run: holder))
+        bench.send(#"{"k":"b"}"#)
+        let waiting = bench.core.runSummaries[0].id
+        // Both were under way when the process died; the one that waits now is the first suspect.
+        let later = try bench.replayed()
+        later.open(
+            epoch: 2,
+            interrupted: [
+                InterruptedStep(run: waiting, key: "a", attempt: 1), InterruptedStep(run: holder, key: "a", attempt: 1),
+            ])
+        let found = later.core.outstandingEffects(at: later.time)
+        #expect(!found.contains(.run(waiting, input: nil)))
+        let passed = later.wait(until: 1)
+        #expect(passed.kinds == ["run.parked"])
+        #expect(passed.delivered == [holder])
+        later.finish(holder)
+        let woken = later.wait(until: 1)
+        #expect(later.core.summary(of: waiting)?.waiting == nil)
+        #expect(woken.delivered.count { $0 == waiting } <= 1)
+        try later.expectSameAfterCrash()
+    }
+
     @Test func `a new limit counts for those that wait`() throws {
         let bench = bench(ConcurrencyLimit(limit: 1))
         for _ in 0..<4 { bench.send() }

@@ -95,6 +95,15 @@ struct DebounceTests {
         try bench.expectSameAfterCrash()
     }
 
+    @Test func `the time of what cancels its run begins when the run is queued`() throws {
+        let bench = bench(Debounce(period: minute)) { $0.cancelOn = [CancelOn(event: "stop", timeout: minute)] }
+        bench.send()
+        let run = try #require(bench.wait(until: minute).activated.first)
+        bench.wait(until: minute - 1)
+        bench.send("{}", "stop")
+        #expect(!bench.core.hasRun(run))
+    }
+
     @Test func `a singleton that is busy when the debounce fires drops it with a record`() throws {
         let bench = bench(Debounce(period: second)) { $0.singleton = Singleton() }
         bench.send()

@@ -65,6 +65,17 @@ struct SingletonTests {
         #expect(ended.activated.contains(new))
     }
 
+    @Test func `a run that is being cancelled ends cancelled, also when its code returns first`() throws {
+        let bench = Bench([
+            limited { $0.singleton = Singleton(mode: .cancel) },
+            limited("app-listener", on: "inngest/function.cancelled"),
+        ])
+        let first = try #require(bench.send().activated.first)
+        bench.send()
+        #expect(bench.end(first).kinds.contains("run.cancelled"))
+        #expect(!bench.core.hasRun(first))
+    }
+
     @Test func `an invoke that is skipped fails its step at once`() throws {
         let bench = Bench([limited("app-caller", on: "call"), limited { $0.singleton = Singleton() }])
         bench.send()

@@ -235,11 +235,13 @@ package final class Node: @unchecked Sendable {
     }
 
     /// The steps that were under way when the last process died: those whose mark has no result in the journal. Older
-    /// marks are left by a start that died after it had recorded them.
+    /// marks are left by a start that died after it had recorded them, or a loss of power has brought them back.
     private func interruptedSteps() -> [InterruptedStep] {
         var found: [InterruptedStep] = []
+        // A start from a snapshot may meet no record of an epoch. No body runs before its own epoch is on record.
+        let epoch = marks.deadMarks.reduce(lastEpoch) { max($0, $1.epoch) }
         for mark in marks.deadMarks
-        where mark.epoch >= lastEpoch && core.hasRun(mark.run) && mark.stepIDBytes == mark.stepIDStart.count {
+        where mark.epoch >= epoch && core.hasRun(mark.run) && mark.stepIDBytes == mark.stepIDStart.count {
             let key = String(decoding: mark.stepIDStart, as: UTF8.self)
             if !hasEnded(mark, key) {
                 found.append(InterruptedStep(run: mark.run, key: key, attempt: Int(mark.attempt)))

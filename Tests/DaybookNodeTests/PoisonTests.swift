@@ -145,4 +145,58 @@ struct PoisonTests {
         #expect(try world.status(old) == .completed)
         gate.open()
     }
+
+    @Test func `a loss of power that brings old marks back charges nobody for them`() throws {
+        let (log, poison) = (self.log, self.poison)
+        @Sendable func body(_ attempt: Attempt, kills: Bool) async {
+            log.note(attempt)
+            // Both are under way before anything happens.
+            await Task.yield()
+            if kills { poison.kill() }
+        }
+        func function(isChanged: Bool) -> DurableFunction<AnyEvent, String> {
+            DurableFunction("pair", on: [.event("start")], retries: 1) { _, step in
+                if isChanged { try await step.sleep("later", for: .hours(1)) }
+                async let a: Void = step.run("a") { attempt in await body(attempt, kills: true) }
+                async let b: Void = step.run("b") { attempt in await body(attempt, kills: false) }
+                _ = try await (a, b)
+                return "done"
+            }
+        }
+        let filler = DurableFunction("filler", on: [.event("fill")]) { _, _ in "" }
+        let world = try NodeWorld([function(isChanged: false), filler], log) {
+            $0.journal.segmentBytes = 4 << 10
+            $0.journal.snapshotLogBytes = 2 << 10
+            $0.journal.graceMilliseconds = 0
+        }
+        poison.world.set(world)
+        _ = try? world.send("start")
+        #expect(log.names == ["a#1", "b#1"])
+        let path = "journal/marks"
+        let old = try #require(world.disk.snapshotOfFile(path))
+        // Without its code nobody is a suspect; with other code both are under way again later, when no record of an epoch
+        // is in the log any more.
+        try world.restart([filler])
+        try world.restart([function(isChanged: true), filler])
+        for _ in 0..<40 {
+            try world.send("fill")
+            world.advance(.seconds(2))
+        }
+        let run = try #require(try world.runs().first { $0.function == "t-pair" }).id
+        world.advance(.hours(1))
+        #expect(log.names == ["a#1", "b#1", "a#1", "b#1"])
+        // The marks of the first epoch, in slots that are free now.
+        var marks = try #require(world.disk.snapshotOfFile(path))
+        let slots = 256..<1_024
+        marks.replaceSubrange(slots.lowerBound + 4_096..<slots.upperBound + 4_096, with: old[slots])
+        world.disk.crash()
+        world.disk.plant(path, marks)
+        world.disk.die()
+        _ = try live(world, [function(isChanged: true), filler])
+        let interrupted = try world.records(run).compactMap { record -> String? in
+            if case .stepInterrupted(let key, let attempt, _) = record.record { "\(key)#\(attempt)" } else { nil }
+        }
+        // Twice together; then the guilty one alone, until it has no attempts left.
+        #expect(interrupted == ["a#1", "b#1", "a#1", "b#1", "a#1", "a#2"])
+    }
 }

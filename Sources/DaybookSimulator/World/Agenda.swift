@@ -44,6 +44,8 @@ struct Agenda: Sendable {
         case resume(function: Int)
         /// Runs of a function that were queued before now.
         case cancelAll(function: Int)
+        /// Runs whose bodies execute under a limit.
+        case cancelBusy
         case verify
         case damage(FaultKind, file: Int, place: Int, bit: Int)
     }
@@ -88,7 +90,10 @@ struct Agenda: Sendable {
 
     private mutating func addFlow(_ number: inout Int, _ random: SeededRandom) {
         hasFlow = true
-        Program.addFlow(to: &programs, random)
+        // Most of what happens in one place makes a crowd there.
+        let events = programs.filter { if case .events = $0.start { true } else { false } }.map(\.index)
+        let focus = events.isEmpty ? nil : events[random.below(events.count)]
+        Program.addFlow(to: &programs, focus: focus, random)
         var mixed: [Happening] = []
         for happening in happenings {
             switch happening {
@@ -97,20 +102,20 @@ struct Agenda: Sendable {
                 mixed.append(.drop(name: name, kind: kind, events.map { Self.withValues($0, random) }))
             default: mixed.append(happening)
             }
-            if random.chance(percent: 35) { mixed.append(flowHappening(&number, random)) }
+            if random.chance(percent: 35) { mixed.append(flowHappening(&number, focus, random)) }
         }
         happenings = mixed
     }
 
-    private func flowHappening(_ number: inout Int, _ random: SeededRandom) -> Happening {
+    private func flowHappening(_ number: inout Int, _ focus: Int?, _ random: SeededRandom) -> Happening {
         switch random.below(20) {
-        case 0..<8:
+        case 0..<7:
             // Many of one kind at once: that is what limits are for.
-            let name =
-                random.chance(percent: 85)
-                ? Program.triggerName(random.below(programs.count)) : Program.waitName(random.below(Program.waitNames))
+            var name = Program.triggerName(random.below(programs.count))
+            if let focus, random.chance(percent: 70) { name = Program.triggerName(focus) }
+            if random.chance(percent: 10) { name = Program.waitName(random.below(Program.waitNames)) }
             return .send(
-                (0..<(3 + random.below(6))).map { _ in
+                (0..<(3 + random.below(8))).map { _ in
                     number += 1
                     let event = SentEvent(
                         number: number, name: name, key: random.below(Program.waitKeys),
@@ -118,6 +123,7 @@ struct Agenda: Sendable {
                         padding: random.below(20))
                     return Self.withValues(event, random)
                 })
+        case 7: return .cancelBusy
         case 8..<13: return .pass(milliseconds: [500, 1_000, 2_500, 5_000, 12_000, 30_000][random.below(6)])
         case 13: return .pause(function: random.below(programs.count))
         case 14: return .resume(function: random.below(programs.count))

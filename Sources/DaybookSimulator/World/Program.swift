@@ -151,10 +151,11 @@ extension Program {
 
 extension Program {
     /// Puts limits on some of the functions, and gives their bodies time to meet each other.
-    static func addFlow(to programs: inout [Program], _ random: SeededRandom) {
+    /// - Parameter focus: a function that has them in any case.
+    static func addFlow(to programs: inout [Program], focus: Int?, _ random: SeededRandom) {
         let names = programs.map { triggerName($0.index) } + (0..<waitNames).map { waitName($0) }
         for index in programs.indices {
-            if random.chance(percent: 75) { programs[index].flow = .make(random, names: names) }
+            if random.chance(percent: 70) || index == focus { programs[index].flow = .make(random, names: names) }
             programs[index].sendsGroups = true
             if programs[index].start == .failures {
                 // Every failure meets it: what would be said of letters makes no sense there.

@@ -92,9 +92,7 @@ struct ProgramFlow: Sendable, Equatable {
 }
 
 extension ProgramFlow {
-    /// - Parameters:
-    ///   - names: of events that are sent.
-    ///   - startsByFailures: a function that is started by failures of others.
+    /// - Parameter names: of events that are sent.
     static func make(_ random: SeededRandom, names: [String]) -> ProgramFlow {
         var flow = ProgramFlow()
         if random.chance(percent: 20) { flow.condition = condition(random) }
@@ -138,7 +136,7 @@ extension ProgramFlow {
                 key: key(random, percent: 60))
         }
         if random.chance(percent: 30) { flow.priority = PriorityShape.allCases[random.below(3)] }
-        if random.chance(percent: 15) {
+        if random.chance(percent: flow.debounce == nil ? 13 : 40) {
             flow.singleton = Singleton(isCancelling: random.chance(percent: 50), key: key(random, percent: 60))
         }
         for _ in 0..<(random.chance(percent: 30) ? 1 + random.below(2) : 0) {

@@ -98,6 +98,9 @@ final class Witness: @unchecked Sendable {
         for pool in busy.keys { busy[pool]?.removeAll { $0.body == body } }
     }
 
+    /// Runs whose bodies execute under a limit.
+    var busyRuns: Set<ULID> { Set(busy.values.joined().map(\.run)) }
+
     /// The body takes its time.
     func wait(milliseconds: Int64) async {
         guard !isHurried, !disk.isDead else { return }

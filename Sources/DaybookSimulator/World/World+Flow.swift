@@ -47,6 +47,11 @@ extension World {
         process.node.submit(.cancelRuns(runs, reason: "asked for in bulk")) { _ in }
     }
 
+    /// Cancels runs whose bodies are under way: what they hold is free only when the bodies are done.
+    func cancelBusy() {
+        for id in witness.busyRuns.sorted() { cancel(id) }
+    }
+
     /// Whoever is paused is resumed: what can finish must finish.
     func resumeAll() {
         guard let process else { return }
@@ -55,19 +60,54 @@ extension World {
 
     /// Nothing is left to be done at once.
     func noteIdle() {
-        if agenda.hasFlow { ledger.flow.settlePauses() }
+        guard agenda.hasFlow, let process else { return }
+        ledger.flow.settlePauses()
+        let core = process.node.core
+        guard damage.isEmpty, core.functionSummaries.contains(where: { $0.waitingRuns > 0 }) else { return }
+        // Nobody has a place when no code moves; a batch that cannot be written keeps what is decided from everybody.
+        let isFree = !process.node.hasActiveRuns && witness.nextWake == nil && disk.failureCounts.isEmpty && !isDiskFull
+        for run in core.runSummaries {
+            guard let waiting = run.waiting else { continue }
+            count(waiting, of: run.id)
+            switch waiting {
+            case .concurrency where isFree:
+                ledger.violate(
+                    "run \(run.id.text) of \(run.function) waits for a place, and nobody has one: \(waiting)")
+            case .runs(let key, _, let limit) where isFree:
+                let others = ledger.flow.startedCount(of: run.function, key: key)
+                if others < limit {
+                    ledger.violate(
+                        "run \(run.id.text) of \(run.function) waits for \(waiting), and \(others) are under way")
+                }
+            default: break
+            }
+        }
     }
 
-    /// Holds whose time has come are not kept any longer once the server has come to rest.
-    func checkHolds() {
+    private func count(_ waiting: RunSummary.Waiting, of id: ULID) {
+        guard seenWaiting.insert(id).inserted else { return }
+        switch waiting {
+        case .concurrency: ledger.flow.count(.runsWaitedForPlace)
+        case .runs: ledger.flow.count(.runsWaitedForRuns)
+        case .throttle: ledger.flow.count(.runsWaitedForThrottle)
+        case .singleton: ledger.flow.count(.runsWaitedForSingleton)
+        case .paused: ledger.flow.count(.runsWaitedForResume)
+        }
+    }
+
+    /// Holds whose time has come are not kept any longer, and runs whose time is up are cancelled, once the server has come
+    /// to rest.
+    func checkDeadlines() {
         guard let process, agenda.hasFlow, damage.isEmpty, !clockWasSet, isSound, !hasDied else { return }
         // A batch may be held back while the disk answers with errors, and what is due with it.
         guard disk.failureCounts.isEmpty else { return }
         let missing = agenda.programs.first { $0.index == missingFunction }?.wholeID
-        if let overdue = ledger.flow.overdue(at: clock.now + -1_000, isThere: { $0 != missing }) {
-            ledger.violate(overdue)
+        let now = max(clock.now, process.startedAt)
+        if let overdue = ledger.flow.overdue(at: now + -1_000, isThere: { $0 != missing }) { ledger.violate(overdue) }
+        for program in agenda.programs where program.startTimeout != nil || program.finishTimeout != nil {
+            let late = ledger.flow.late(program.wholeID, at: now + -1_000, program.startTimeout, program.finishTimeout)
+            if let late { ledger.violate(late) }
         }
-        _ = process
     }
 
     // MARK: - Who waits, and who goes first
@@ -76,7 +116,7 @@ extension World {
     func observeStarts(_ core: Core) {
         let flow = ledger.flow
         let (started, admitted) = flow.takeStarts()
-        guard agenda.hasFlow, flow.unstartedCount > 1 || !observed.isEmpty else { return }
+        guard agenda.hasFlow, flow.unstartedRuns.count > 1 || !observed.isEmpty else { return }
         var now: [ULID: RunSummary.Waiting] = [:]
         for id in flow.unstartedRuns { now[id] = core.summary(of: id)?.waiting }
         for (runs, isThrottle) in [(started, false), (admitted, true)] {
@@ -100,16 +140,7 @@ extension World {
             }
         }
         observed = now
-        for (id, waiting) in now where !seenWaiting.contains(id) {
-            switch waiting {
-            case .concurrency: flow.count(.runsWaitedForPlace)
-            case .runs: flow.count(.runsWaitedForRuns)
-            case .throttle: flow.count(.runsWaitedForThrottle)
-            case .singleton: flow.count(.runsWaitedForSingleton)
-            case .paused: flow.count(.runsWaitedForResume)
-            }
-            seenWaiting.insert(id)
-        }
+        for (id, waiting) in now { count(waiting, of: id) }
     }
 
     private static func isThrottle(_ waiting: RunSummary.Waiting) -> Bool? {

@@ -19,7 +19,7 @@ extension World {
             note("\(milliseconds) ms pass")
             pass(milliseconds: milliseconds)
             checkTicks()
-            checkHolds()
+            checkDeadlines()
         case .linger(let steps): linger(steps)
         case .cancel(let nth): cancel(nth)
         case .kill(let operations, let tearing, let isPowerLoss):
@@ -44,7 +44,9 @@ extension World {
             note("the disk has \(bytes) bytes left")
             counts.add(.diskFull)
             disk.setCapacity(bytesLeft: bytes)
+            isDiskFull = true
             settle(limit: 400)
+            isDiskFull = false
             disk.setCapacity(bytes: .max)
         case .setClock(let milliseconds):
             note("the clock is set by \(milliseconds) ms")
@@ -76,6 +78,7 @@ extension World {
         case .pause(let function): pause(function)
         case .resume(let function): resume(agenda.programs[function].wholeID)
         case .cancelAll(let function): cancelAll(function)
+        case .cancelBusy: cancelBusy()
         case .verify: verifyLive()
         case .damage(let kind, let file, let place, let bit): doDamage(kind, file: file, place: place, bit: bit)
         }
@@ -149,8 +152,12 @@ extension World {
     }
 
     private func cancel(_ nth: Int) {
-        guard let process, !ledger.runsInOrder.isEmpty else { return }
-        let id = ledger.runsInOrder[ledger.runsInOrder.count - 1 - nth % ledger.runsInOrder.count]
+        guard !ledger.runsInOrder.isEmpty else { return }
+        cancel(ledger.runsInOrder[ledger.runsInOrder.count - 1 - nth % ledger.runsInOrder.count])
+    }
+
+    func cancel(_ id: ULID) {
+        guard let process else { return }
         note("run \(id.text) is to be cancelled")
         counts.add(.runCancelled)
         requestedCancels.insert(id)

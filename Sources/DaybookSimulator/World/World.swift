@@ -63,6 +63,7 @@ final class World {
     var missingFunction: Int?
     var wasRedeployed = false
     var clockWasSet = false
+    var isDiskFull = false
     var requestedCancels: Set<ULID> = []
     /// Once files were changed behind the back of the server, the ledger stands still: see `World+Damage`.
     var damage: [String] = []
@@ -93,6 +94,7 @@ final class World {
         for program in agenda.programs { flows[program.wholeID] = program.flow }
         ledger = Ledger(
             limits: configuration.core, retryPolicy: configuration.retryPolicy, programs: flows)
+        for program in agenda.programs { ledger.flow.startTimeouts[program.wholeID] = program.startTimeout }
         witness = Witness(ledger: ledger, disk: disk, clock: clock)
         ledger.trace = trace
         witness.trace = trace

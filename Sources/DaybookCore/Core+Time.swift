@@ -27,10 +27,11 @@ extension Core {
             activate(run, .run(id, input: nil))
         case .startTimeout(let id):
             guard let run = runs[id], run.startedAt == nil, run.timeoutAt == timer.due else { return }
-            effects.append(.cancel(run: id, reason: "it had not started within its start timeout"))
+            // At once, so that it does not start meanwhile.
+            cancel(id, reason: "it had not started within its start timeout")
         case .finishTimeout(let id):
             guard let run = runs[id], run.startedAt != nil, run.timeoutAt == timer.due else { return }
-            effects.append(.cancel(run: id, reason: "it had not ended within its finish timeout"))
+            cancel(id, reason: "it had not ended within its finish timeout")
         case .attempt(let id, let number):
             guard let run = runs[id], run.retryNumber == number, run.retryAt != nil else { return }
             activate(run, .run(id, input: nil))

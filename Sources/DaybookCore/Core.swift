@@ -118,7 +118,7 @@ package final class Core {
             return invoke(run, key: key, function: function, data: data, timeout: timeout)
         case .send(let run, let key, let events): return send(run, key: key, events: events)
         case .begin(let id):
-            guard let run = runs[id], run.startedAt == nil else { return .stale }
+            guard let run = runs[id], run.startedAt == nil, run.extras?.cancelReason == nil else { return .stale }
             emit(.run(id), .runStarted)
             return .done
         case .park(let id):

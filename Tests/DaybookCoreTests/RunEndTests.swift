@@ -33,24 +33,33 @@ struct RunEndTests {
         #expect(bench.advance(by: day).effects.isEmpty)
     }
 
-    @Test func `a run that has not begun in time is to be cancelled, one that has is not`() throws {
+    @Test func `a run that has not begun in time is cancelled, one that has is not`() throws {
         let bench = Bench([function(startTimeout: minute)])
         let begun = try bench.startedRun()
         let late = try #require(bench.publish("test/go").first)
-        let effects = bench.advance(by: minute).effects
-        #expect(effects == [.cancel(run: late, reason: "it had not started within its start timeout")])
+        let outcome = bench.advance(by: minute)
+        #expect(outcome.lines.map(\.record) == [.runCancelled(reason: "it had not started within its start timeout")])
+        #expect(outcome.effects == [.close(run: late)])
         #expect(bench.core.hasRun(begun))
     }
 
-    @Test func `a run that has not ended in time is to be cancelled, counted from its start`() throws {
+    @Test func `a run that is too late does not begin while its event is read for those who listen`() throws {
+        let bench = Bench([function(startTimeout: minute), function("app-l", on: ["inngest/function.cancelled"])])
+        let late = try #require(bench.publish("test/go").first)
+        #expect(bench.advance(by: minute).kinds == ["run.cancelling"])
+        #expect(bench.handle(.begin(run: late)).answer == .stale)
+    }
+
+    @Test func `a run that has not ended in time is cancelled, counted from its start`() throws {
         let bench = Bench([function(finishTimeout: minute)])
         let run = try #require(bench.publish("test/go").first)
         bench.advance(by: hour)
         bench.handle(.begin(run: run))
         _ = bench.sleep(run, "nap", day)
         #expect(bench.advance(by: minute - 1).effects.isEmpty)
-        #expect(
-            bench.advance(by: 1).effects == [.cancel(run: run, reason: "it had not ended within its finish timeout")])
+        let outcome = bench.advance(by: 1)
+        #expect(outcome.lines.map(\.record) == [.runCancelled(reason: "it had not ended within its finish timeout")])
+        #expect(outcome.effects == [.close(run: run)])
     }
 
     @Test func `timeouts outlive a restart and stay what they were when they began`() throws {
@@ -59,14 +68,8 @@ struct RunEndTests {
         let running = try bench.startedRun()
         bench.register([function()])
         for other in [try bench.restored(), try bench.replayed(), bench] {
-            #expect(
-                other.advance(by: minute).effects == [
-                    .cancel(run: waiting, reason: "it had not started within its start timeout")
-                ])
-            #expect(
-                other.advance(by: hour).effects == [
-                    .cancel(run: running, reason: "it had not ended within its finish timeout")
-                ])
+            #expect(other.advance(by: minute).effects == [.close(run: waiting)])
+            #expect(other.advance(by: hour).effects == [.close(run: running)])
         }
     }
 

@@ -114,7 +114,12 @@ struct StateTests {
             let effects = other.core.outstandingEffects(at: other.time)
             let deadlines = other.core.nextDeadlines
             for run in other.core.runSummaries {
-                let isLoaded = effects.contains(.run(run.id, input: nil))
+                let isLoaded = effects.contains { effect in
+                    switch effect {
+                    case .run(run.id, input: nil), .cancel(run.id, reason: _): true
+                    default: false
+                    }
+                }
                 if run.isParked {
                     // Whatever a parked run waits for comes by a timer, an event, another run, or its turn as a suspect.
                     #expect(isLoaded || !run.open.isEmpty || run.retryAt != nil, "seed \(seed), move \(index): \(run)")

@@ -121,6 +121,8 @@ extension Core {
     /// The function's settings have changed: those that wait follow the new limits.
     func followLimits(of function: Int) {
         let settings = functions[function].config.flow
+        // Runs that began without such a limit count for it too.
+        if settings.runConcurrency != nil { restoreRunPlaces(of: function) }
         var changed = false
         for (name, known) in gateLimits where name.function == function {
             let now =
@@ -243,11 +245,14 @@ extension Core {
     }
 
     /// The runs that have started have their places under limits on runs: nothing else of the gate outlives a process.
-    func restoreRunPlaces() {
+    /// - Parameter function: only that one's; nil for all.
+    func restoreRunPlaces(of function: Int? = nil) {
         for id in runs.keys.sorted() {
-            guard let run = runs[id], run.startedAt != nil, functions[run.function].config.flow.runConcurrency != nil
+            guard let run = runs[id], run.startedAt != nil, function == nil || run.function == function,
+                functions[run.function].config.flow.runConcurrency != nil
             else { continue }
             let holding = gate.makeHolding(id)
+            guard holding.runPlace == nil else { continue }
             let places = places(of: run, holding, forBody: false)
             for place in places {
                 if place.pool.name.kind == .runs {
@@ -257,7 +262,7 @@ extension Core {
                     gate.forget(place)
                 }
             }
-            if holding.runPlace == nil { gate.holdings[id] = nil }
+            if holding.runPlace == nil, holding.ticket == nil, holding.slots.isEmpty { gate.holdings[id] = nil }
         }
     }
 

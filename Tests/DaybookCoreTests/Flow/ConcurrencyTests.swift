@@ -197,6 +197,15 @@ struct ConcurrencyTests {
         try later.expectSameAfterCrash()
     }
 
+    @Test func `a new limit on runs counts those that began without it`() throws {
+        let bench = Bench([limited()])
+        let run = try #require(bench.send().activated.first)
+        bench.handle(.begin(run: run))
+        bench.register([limited { $0.runConcurrency = ConcurrencyLimit(limit: 1) }])
+        #expect(bench.send().activated.isEmpty)
+        #expect(bench.finish(run).activated.count == 1)
+    }
+
     @Test func `a new limit counts for those that wait`() throws {
         let bench = bench(ConcurrencyLimit(limit: 1))
         for _ in 0..<4 { bench.send() }

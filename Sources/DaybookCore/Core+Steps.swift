@@ -201,6 +201,12 @@ extension Core {
         }
     }
 
+    /// Lets the next suspect run if it is another one than before.
+    func settleSuspects(since before: Suspect?) {
+        if let first = suspects.first, first != before { releaseSuspect() }
+        passHeldUpSuspects()
+    }
+
     /// Lets the first suspect run.
     func releaseSuspect() {
         guard let first = suspects.first, let run = runs[first.run], let index = run.openIndex(first.key) else {

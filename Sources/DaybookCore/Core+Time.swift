@@ -8,6 +8,9 @@ extension Core {
     /// - Returns: whether there may be more.
     package func fireTimers(at time: Instant, seed: UInt64, limit: Int) -> Bool {
         _ = handle(.tick, at: time, seed: seed)
+        let suspect = suspects.first
+        // A timeout may have ended its run.
+        defer { settleSuspects(since: suspect) }
         for _ in 0..<limit {
             guard let timer = durationTimers.pop(dueBy: time.now) ?? wallTimers.pop(dueBy: time.wall) else {
                 return false

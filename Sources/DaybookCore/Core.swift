@@ -102,8 +102,7 @@ package final class Core {
         compactTimers()
         // One is cleared, so that the next may run. At the start of a process, `outstandingEffects` says so.
         if case .open = command { return answer }
-        if let first = suspects.first, first != suspect { releaseSuspect() }
-        passHeldUpSuspects()
+        settleSuspects(since: suspect)
         return answer
     }
 

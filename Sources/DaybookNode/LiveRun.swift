@@ -25,8 +25,9 @@ final class LiveRun: RunDriver, @unchecked Sendable {
     var execution: RunExecution?
     /// Writer. What came while the run was being loaded, in journal order.
     var pending: [(key: StepKey, result: StepResult)] = []
-    /// Writer. Attempts that were due when the run was loaded, so that they begin without being told to.
-    var retriesDueAtLoad: [StepKey: Int] = [:]
+    /// Writer. The highest attempt of each step that was handed to the run, or was due when the run was loaded, so that it
+    /// begins without being told to.
+    var attemptsBegun: [StepKey: Int] = [:]
     /// Writer. Something was delivered that the closing execution may not have taken: load it again.
     var mustReload = false
     /// Writer. The unwinding of the run's code was asked for.

@@ -166,11 +166,6 @@ extension Node {
 
     private func hand(_ key: StepKey, _ result: StepResult, to run: LiveRun) {
         guard run.isLive else { return }
-        if case .retry(let attempt) = result, run.retriesDueAtLoad[key] == attempt {
-            // The timer of an attempt that was due already when the run was loaded: it has begun.
-            run.retriesDueAtLoad[key] = nil
-            return
-        }
         guard let execution = run.execution else {
             run.pending.append((key, result))
             return
@@ -178,6 +173,12 @@ extension Node {
         if run.isClosing {
             run.mustReload = true
             return
+        }
+        if case .retry(let attempt) = result {
+            // An attempt that was due already when the run was loaded has begun by itself, and one may be called for
+            // twice: by its timer, and when its run has got a place.
+            guard attempt > run.attemptsBegun[key] ?? 0 else { return }
+            run.attemptsBegun[key] = attempt
         }
         noteAwake(run)
         if execution.deliver(key, result) { turns.append(execution) }
@@ -251,7 +252,7 @@ extension Node {
     private func begin(_ run: LiveRun, _ loaded: LoadedRun, isFirst: Bool) {
         run.input = loaded.input
         for (key, call) in loaded.memo.openCalls {
-            if case .retrying(let attempt, isDue: true) = call { run.retriesDueAtLoad[key] = attempt }
+            if case .retrying(let attempt, isDue: true) = call { run.attemptsBegun[key] = attempt }
         }
         let execution = RunExecution(
             run.registration,

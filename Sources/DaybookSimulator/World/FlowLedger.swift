@@ -81,6 +81,8 @@ final class FlowLedger {
         var recent: [ProgramFlow]
     }
 
+    /// How often functions were to be resumed.
+    var resumesAsked = 0
     /// Milliseconds, by function.
     var startTimeouts: [String: Int64] = [:]
     var runs: [ULID: RunFacts] = [:]

@@ -44,8 +44,8 @@ struct Agenda: Sendable {
         case resume(function: Int)
         /// Runs of a function that were queued before now.
         case cancelAll(function: Int)
-        /// Runs whose bodies execute under a limit.
-        case cancelBusy
+        /// Events come, and soon the runs are cancelled whose bodies execute under a limit.
+        case cancelBusy([SentEvent])
         case verify
         case damage(FaultKind, file: Int, place: Int, bit: Int)
     }
@@ -83,7 +83,7 @@ struct Agenda: Sendable {
         }
         // From numbers of its own, so that all else of the world stays as it is.
         let flowRandom = SeededRandom(seed: seed ^ 0xF10A_1135)
-        if flowRandom.chance(percent: 60) { addFlow(&number, flowRandom) }
+        if flowRandom.chance(percent: 50) { addFlow(&number, flowRandom) }
     }
 
     // MARK: - Flow control
@@ -102,28 +102,15 @@ struct Agenda: Sendable {
                 mixed.append(.drop(name: name, kind: kind, events.map { Self.withValues($0, random) }))
             default: mixed.append(happening)
             }
-            if random.chance(percent: 35) { mixed.append(flowHappening(&number, focus, random)) }
+            if random.chance(percent: 24) { mixed.append(flowHappening(&number, focus, random)) }
         }
         happenings = mixed
     }
 
     private func flowHappening(_ number: inout Int, _ focus: Int?, _ random: SeededRandom) -> Happening {
         switch random.below(20) {
-        case 0..<7:
-            // Many of one kind at once: that is what limits are for.
-            var name = Program.triggerName(random.below(programs.count))
-            if let focus, random.chance(percent: 70) { name = Program.triggerName(focus) }
-            if random.chance(percent: 10) { name = Program.waitName(random.below(Program.waitNames)) }
-            return .send(
-                (0..<(3 + random.below(8))).map { _ in
-                    number += 1
-                    let event = SentEvent(
-                        number: number, name: name, key: random.below(Program.waitKeys),
-                        id: random.chance(percent: 10) ? "k\(random.below(8))" : nil, ahead: 0,
-                        padding: random.below(20))
-                    return Self.withValues(event, random)
-                })
-        case 7: return .cancelBusy
+        case 0..<6: return .send(crowd(&number, focus, random))
+        case 6, 7: return .cancelBusy(crowd(&number, focus, random))
         case 8..<13: return .pass(milliseconds: [500, 1_000, 2_500, 5_000, 12_000, 30_000][random.below(6)])
         case 13: return .pause(function: random.below(programs.count))
         case 14: return .resume(function: random.below(programs.count))
@@ -131,6 +118,20 @@ struct Agenda: Sendable {
         case 16, 17: return .linger(steps: 5 + random.below(40))
         case 18: return .changeLimits(variant: random.below(ProgramFlow.variants))
         default: return .changeLimitsWhileUp(variant: random.below(ProgramFlow.variants))
+        }
+    }
+
+    /// Many of one kind at once: that is what limits are for.
+    private func crowd(_ number: inout Int, _ focus: Int?, _ random: SeededRandom) -> [SentEvent] {
+        var name = Program.triggerName(random.below(programs.count))
+        if let focus, random.chance(percent: 70) { name = Program.triggerName(focus) }
+        if random.chance(percent: 10) { name = Program.waitName(random.below(Program.waitNames)) }
+        return (0..<(3 + random.below(6))).map { _ in
+            number += 1
+            let event = SentEvent(
+                number: number, name: name, key: random.below(Program.waitKeys),
+                id: random.chance(percent: 10) ? "k\(random.below(8))" : nil, ahead: 0, padding: random.below(20))
+            return Self.withValues(event, random)
         }
     }
 

@@ -7,7 +7,8 @@ package enum FlowKind: String, CaseIterable, Sendable {
     case runsWaitedForPlace
     /// Bodies that began when their limit was reached by them.
     case limitsReached
-    case bodiesOfCancelledRunsThatCounted
+    /// They keep their places for that long.
+    case bodiesThatOutlivedTheirRuns
     case runsWaitedForRuns
     case runsWaitedForThrottle
     case runsWaitedForSingleton

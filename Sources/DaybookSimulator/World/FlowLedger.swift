@@ -75,14 +75,14 @@ final class FlowLedger {
         var flow: ProgramFlow
         var version: Int
         var isPaused = false
+        /// At any time.
+        var wasPaused = false
         /// Its runs have had the time to notice.
         var isAtRest = false
         /// All that were in force in this process.
         var recent: [ProgramFlow]
     }
 
-    /// How often functions were to be resumed.
-    var resumesAsked = 0
     /// Milliseconds, by function.
     var startTimeouts: [String: Int64] = [:]
     var runs: [ULID: RunFacts] = [:]
@@ -144,10 +144,13 @@ final class FlowLedger {
     func notePaused(_ id: String, _ isPaused: Bool) {
         functions[id]?.isPaused = isPaused
         functions[id]?.isAtRest = false
+        if isPaused { functions[id]?.wasPaused = true }
         count(isPaused ? .functionsPaused : .functionsResumed)
     }
 
     func isPaused(_ id: String) -> Bool { functions[id]?.isPaused ?? false }
+
+    func wasPaused(_ id: String) -> Bool { functions[id]?.wasPaused ?? false }
 
     /// Nothing is left to be done at once: from now on no body of a paused function may begin.
     func settlePauses() {

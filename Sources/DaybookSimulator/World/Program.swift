@@ -161,13 +161,14 @@ extension Program {
                 // Every failure meets it: what would be said of letters makes no sense there.
                 programs[index].flow.condition = nil
             }
+            let percent = programs[index].flow.concurrency.isEmpty ? 12 : 45
             for action in programs[index].actions.indices {
                 switch programs[index].actions[action] {
                 case .step(var plan):
-                    slowDown(&plan, random)
+                    slowDown(&plan, percent: percent, random)
                     programs[index].actions[action] = .step(plan)
                 case .parallel(var plans):
-                    for plan in plans.indices { slowDown(&plans[plan], random) }
+                    for plan in plans.indices { slowDown(&plans[plan], percent: percent, random) }
                     programs[index].actions[action] = .parallel(plans)
                 case .wait(let id, let event, let key, let milliseconds, _) where random.chance(percent: 50):
                     programs[index].actions[action] = .wait(
@@ -179,8 +180,8 @@ extension Program {
         }
     }
 
-    private static func slowDown(_ plan: inout StepPlan, _ random: SeededRandom) {
+    private static func slowDown(_ plan: inout StepPlan, percent: Int, _ random: SeededRandom) {
         plan.yields = random.below(5)
-        if random.chance(percent: 35) { plan.takes = [200, 2_000, 15_000][random.below(3)] }
+        if random.chance(percent: percent) { plan.takes = [200, 2_000, 15_000][random.below(3)] }
     }
 }

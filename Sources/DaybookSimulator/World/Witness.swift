@@ -86,16 +86,19 @@ final class Witness: @unchecked Sendable {
                 }
             }
             if places.count == limit { ledger.flow.count(.limitsReached) }
-            if places.contains(where: { ledger.runs[$0.run]?.end != nil }) {
-                ledger.flow.count(.bodiesOfCancelledRunsThatCounted)
-            }
         }
         return lastBody
     }
 
     /// However it ended.
     func bodyEnds(_ body: Int) {
-        for pool in busy.keys { busy[pool]?.removeAll { $0.body == body } }
+        var hasOutlivedItsRun = false
+        for (pool, places) in busy {
+            guard let index = places.firstIndex(where: { $0.body == body }) else { continue }
+            hasOutlivedItsRun = hasOutlivedItsRun || ledger.runs[places[index].run]?.end != nil
+            busy[pool]?.remove(at: index)
+        }
+        if hasOutlivedItsRun { ledger.flow.count(.bodiesThatOutlivedTheirRuns) }
     }
 
     /// Runs whose bodies execute under a limit.

@@ -24,18 +24,16 @@ extension World {
         let id = agenda.programs[index].wholeID
         note("\(id) is paused")
         let (ledger, disk, isDamaged) = (ledger, disk, !damage.isEmpty)
-        let resumes = ledger.flow.resumesAsked
         process.node.submit(.pause(function: id)) { answer in
+            guard !disk.isDead, !isDamaged, case .done = answer else { return }
             // It may have been resumed in the same batch.
-            guard !disk.isDead, !isDamaged, ledger.flow.resumesAsked == resumes, case .done = answer else { return }
-            if !ledger.flow.isPaused(id) { ledger.violate("the pause of \(id) was acknowledged and is not on disk") }
+            if !ledger.flow.wasPaused(id) { ledger.violate("the pause of \(id) was acknowledged and is not on disk") }
         }
     }
 
     func resume(_ id: String) {
         guard let process else { return }
         note("\(id) is resumed")
-        ledger.flow.resumesAsked += 1
         process.node.submit(.resume(function: id)) { _ in }
     }
 

@@ -78,7 +78,11 @@ extension World {
         case .pause(let function): pause(function)
         case .resume(let function): resume(agenda.programs[function].wholeID)
         case .cancelAll(let function): cancelAll(function)
-        case .cancelBusy: cancelBusy()
+        case .cancelBusy(let events):
+            send(events)
+            linger(60)
+            cancelBusy()
+            linger(60)
         case .verify: verifyLive()
         case .damage(let kind, let file, let place, let bit): doDamage(kind, file: file, place: place, bit: bit)
         }

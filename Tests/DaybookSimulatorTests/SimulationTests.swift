@@ -13,8 +13,22 @@ struct SimulationTests {
         #expect(Simulation(seed: seed).run().violations == [])
     }
 
+    /// What comes about in some worlds of a hundred is enough to see that limits are not there in vain.
+    @Test func `limits, rates, holds, cancellations and pauses come about in few worlds`() {
+        var counts = SimulationCounts()
+        for seed: UInt64 in 1...120 { counts.merge(Simulation(seed: seed).run().counts) }
+        let expected: [FlowKind] = [
+            .worldsWithFlow, .runsWaitedForPlace, .limitsReached, .runsWaitedForRuns, .runsWaitedForThrottle,
+            .runsAdmitted, .droppedDuplicate, .droppedRateLimited, .droppedSingleton, .droppedPaused,
+            .droppedExpression, .eventsDebounced, .runsOfDebounces, .eventsBatched, .runsOfFullBatches,
+            .runsOfDueBatches, .triggersNotMet, .cancelledByEvent, .finishTimeouts, .waitsWithCondition,
+            .functionsPaused, .functionsResumed, .limitsChanged, .limitsChangedWhileUp,
+        ]
+        for kind in expected { #expect(counts.flow[kind] ?? 0 > 0, "\(kind.name)") }
+    }
+
     @Test func `the same seed gives the same bytes`() {
-        for seed: UInt64 in [3, 17] {
+        for seed: UInt64 in [3, 16, 17, 31] {
             #expect(
                 Simulation(seed: seed).run(wantsDigest: true).digest
                     == Simulation(seed: seed).run(wantsDigest: true).digest)

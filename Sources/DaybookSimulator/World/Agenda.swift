@@ -82,7 +82,7 @@ struct Agenda: Sendable {
             happenings.append(Self.happening(position, &number, programs.count, hasDamage, random))
         }
         // From numbers of its own, so that all else of the world stays as it is.
-        let flowRandom = SeededRandom(seed: seed ^ 0xF10A_1135)
+        let flowRandom = SeededRandom(seed: seed ^ 0xF10A_1138)
         if flowRandom.chance(percent: 50) { addFlow(&number, flowRandom) }
     }
 

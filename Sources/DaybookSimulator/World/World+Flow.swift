@@ -122,9 +122,11 @@ extension World {
         for id in flow.unstartedRuns { now[id] = core.summary(of: id)?.waiting }
         for (runs, isThrottle) in [(started, false), (admitted, true)] {
             for run in runs {
-                guard let before = observed[run], Self.isThrottle(before) == isThrottle,
-                    let facts = flow.facts(of: run)
-                else { continue }
+                // It waited for the same kind of thing, or was not there yet.
+                if observedRuns.contains(run) {
+                    guard let before = observed[run], Self.isThrottle(before) == isThrottle else { continue }
+                }
+                guard let facts = flow.facts(of: run) else { continue }
                 for (other, waiting) in now where other != run {
                     guard let earlier = observed[other], Self.isThrottle(earlier) == isThrottle,
                         Self.isThrottle(waiting) == isThrottle, let others = flow.facts(of: other),
@@ -140,7 +142,7 @@ extension World {
                 }
             }
         }
-        observed = now
+        (observed, observedRuns) = (now, flow.unstartedRuns)
         for (id, waiting) in now { count(waiting, of: id) }
     }
 

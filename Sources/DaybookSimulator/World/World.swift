@@ -59,6 +59,8 @@ final class World {
     var limitVariant = 0
     /// Runs that had not begun after the last batch, and what for.
     var observed: [ULID: RunSummary.Waiting] = [:]
+    /// All that had not begun then.
+    var observedRuns: Set<ULID> = []
     var seenWaiting: Set<ULID> = []
     var missingFunction: Int?
     var wasRedeployed = false
@@ -164,7 +166,7 @@ final class World {
         if damage.isEmpty { counts.statesCompared += 1 }
         checkAfterDamage(machine.node)
         witness.processBegins()
-        observed = [:]
+        (observed, observedRuns) = ([:], [])
         if damage.isEmpty {
             let world = UncheckedBox(self)
             machine.node.installTap { [unowned node = machine.node, ledger] batch in

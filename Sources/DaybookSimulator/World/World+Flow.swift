@@ -59,6 +59,9 @@ extension World {
         for function in process.node.core.functionSummaries where function.isPaused { resume(function.config.id) }
     }
 
+    /// The function whose code this process does not have.
+    private var missing: String? { agenda.programs.first { $0.index == missingFunction }?.wholeID }
+
     /// Nothing is left to be done at once.
     func noteIdle() {
         guard agenda.hasFlow, let process else { return }
@@ -70,6 +73,8 @@ extension World {
         for run in core.runSummaries {
             guard let waiting = run.waiting else { continue }
             count(waiting, of: run.id)
+            // Without its code a run cannot begin, whatever it has got.
+            if run.function == missing { continue }
             switch waiting {
             case .concurrency where isFree:
                 ledger.violate(
@@ -102,7 +107,6 @@ extension World {
         guard let process, agenda.hasFlow, damage.isEmpty, !clockWasSet, isSound, !hasDied else { return }
         // A batch may be held back while the disk answers with errors, and what is due with it.
         guard disk.failureCounts.isEmpty else { return }
-        let missing = agenda.programs.first { $0.index == missingFunction }?.wholeID
         let now = max(clock.now, process.startedAt)
         if let overdue = ledger.flow.overdue(at: now + -1_000, isThere: { $0 != missing }) { ledger.violate(overdue) }
         for program in agenda.programs where program.startTimeout != nil || program.finishTimeout != nil {

@@ -64,7 +64,7 @@ torture: torture-build ## SEEDS worlds, all sweeps, INPUTS mutated inputs, ROUND
 	Tests/hotcopy.py --binary .build/debug/KillTarget --copies $(COPIES)
 
 .PHONY: broken
-broken: system ## put five bugs in on purpose, and see how many worlds it takes to find each
+broken: system ## put seven bugs in on purpose, and see how many worlds it takes to find each
 	$(SWIFT) build --product daybook-torture
 	.build/debug/daybook-torture broken
 

@@ -266,6 +266,11 @@ extension Core {
         }
     }
 
+    /// How many places of limits on what executes are taken, in all; for checks.
+    package var placesTaken: Int {
+        gate.pools.values.reduce(0) { $1.name.kind == .steps ? $0 + $1.used : $0 }
+    }
+
     // MARK: - Throttle
 
     /// Runs that wait for a throttle, under one key.

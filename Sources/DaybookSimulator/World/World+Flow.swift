@@ -67,9 +67,14 @@ extension World {
         guard agenda.hasFlow, let process else { return }
         ledger.flow.settlePauses()
         let core = process.node.core
-        guard damage.isEmpty, core.functionSummaries.contains(where: { $0.waitingRuns > 0 }) else { return }
+        guard damage.isEmpty else { return }
         // Nobody has a place when no code moves; a batch that cannot be written keeps what is decided from everybody.
-        let isFree = !process.node.hasActiveRuns && witness.nextWake == nil && disk.failureCounts.isEmpty && !isDiskFull
+        let isFree =
+            !process.node.hasActiveRuns && witness.nextWake == nil && disk.failureCounts.isEmpty && !isDiskFull
+        if isFree, core.placesTaken > 0 {
+            ledger.violate("\(core.placesTaken) places under limits are taken, and nothing executes")
+        }
+        guard core.functionSummaries.contains(where: { $0.waitingRuns > 0 }) else { return }
         for run in core.runSummaries {
             guard let waiting = run.waiting else { continue }
             count(waiting, of: run.id)

@@ -24,9 +24,11 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -35,6 +37,11 @@ let package = Package(
         // Expressions; for anybody who wants them, so without dependencies.
         .target(name: "DaybookCEL", swiftSettings: settings),
         .target(name: "DaybookCore", dependencies: ["DaybookCEL", "DaybookValues"], swiftSettings: settings),
+        // What Inngest SDKs and servers say to each other, as values and bytes: no connections, no clock.
+        .target(
+            name: "DaybookWire",
+            dependencies: ["DaybookCEL", "DaybookValues", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings),
         .target(name: "DaybookSystem", dependencies: ["DaybookValues"], swiftSettings: settings),
         .target(
             name: "DaybookJournal", dependencies: ["DaybookSystem", "DaybookValues", "CZlib"], swiftSettings: settings),
@@ -46,7 +53,7 @@ let package = Package(
             name: "DaybookNode",
             dependencies: [
                 "Daybook", "DaybookCEL", "DaybookCore", "DaybookJournal", "DaybookSystem", "DaybookValues",
-                .product(name: "Logging", package: "swift-log"),
+                "DaybookWire", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
@@ -55,10 +62,23 @@ let package = Package(
                 "DaybookCore", "DaybookSystem", "DaybookValues", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        // The apps behind HTTP: how they register, how they are found and called.
+        .target(
+            name: "DaybookSDK",
+            dependencies: [
+                "DaybookCore", "DaybookNode", "DaybookSystem", "DaybookValues", "DaybookWire",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
         .target(
             name: "DaybookServer",
             dependencies: [
-                "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSystem", "DaybookValues",
+                "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookSystem", "DaybookValues",
+                "DaybookWire",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -69,8 +89,8 @@ let package = Package(
         .target(
             name: "DaybookCommands",
             dependencies: [
-                "Daybook", "DaybookCEL", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode",
-                "DaybookServer", "DaybookSystem", "DaybookValues",
+                "Daybook", "DaybookCEL", "DaybookCore", "DaybookInbox", "DaybookJournal", "DaybookNode", "DaybookSDK",
+                "DaybookServer", "DaybookSystem", "DaybookValues", "DaybookWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -122,6 +142,16 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "DaybookValuesTests", dependencies: ["DaybookValues"], swiftSettings: settings),
         .testTarget(name: "DaybookCELTests", dependencies: ["DaybookCEL"], swiftSettings: settings),
+        .testTarget(name: "DaybookWireTests", dependencies: ["DaybookValues", "DaybookWire"], swiftSettings: settings),
+        .testTarget(
+            name: "DaybookSDKTests",
+            dependencies: [
+                "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookSystem",
+                "DaybookTesting", "DaybookValues", "DaybookWire",
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "DaybookCoreTests", dependencies: ["DaybookCEL", "DaybookCore", "DaybookValues"],
             swiftSettings: settings),
@@ -150,15 +180,15 @@ let package = Package(
             name: "DaybookNodeTests",
             dependencies: [
                 "Daybook", "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSystem",
-                "DaybookTesting", "DaybookValues", .product(name: "Logging", package: "swift-log"),
+                "DaybookTesting", "DaybookValues", "DaybookWire", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(name: "DaybookTestingTests", dependencies: ["Daybook", "DaybookTesting"], swiftSettings: settings),
         .testTarget(
             name: "DaybookServerTests",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookServer", "DaybookSystem",
-                "DaybookValues", .product(name: "Logging", package: "swift-log"),
+                "Daybook", "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookServer", "DaybookSystem",
+                "DaybookValues", "DaybookWire", .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),

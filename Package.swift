@@ -66,7 +66,7 @@ let package = Package(
         .target(
             name: "DaybookSDK",
             dependencies: [
-                "DaybookCore", "DaybookNode", "DaybookSystem", "DaybookValues", "DaybookWire",
+                "CZlib", "DaybookCore", "DaybookNode", "DaybookSystem", "DaybookValues", "DaybookWire",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -8,10 +8,17 @@ package struct CallRequest: Sendable {
         package var wireID: String
         /// What stands in `steps` under that id: raw JSON, such as `{"data":5}`.
         package var memo: [UInt8]
+        /// The memo is in the form of `CanonicalJSON` already and is copied as it is.
+        package var isCanonical: Bool
+        /// The memo holds the arguments that the step is to be run with, `{"input":[…]}`: the step has no result, so it is
+        /// not in the stack.
+        package var isInput: Bool
 
-        package init(wireID: String, memo: [UInt8]) {
+        package init(wireID: String, memo: [UInt8], isCanonical: Bool = false, isInput: Bool = false) {
             self.wireID = wireID
             self.memo = memo
+            self.isCanonical = isCanonical
+            self.isInput = isInput
         }
     }
 
@@ -46,6 +53,8 @@ package struct CallRequest: Sendable {
     /// The event the run was given; of a batch the array of its events.
     package var input: [UInt8]
     package var isBatch: Bool
+    /// `input` made ready to be sent; nil: made anew for this call. Whoever calls for a run more than once keeps it.
+    package var events: WireEvents?
     /// In the order in which they got their results.
     package var steps: [Step]
     package var deferred: [Deferred]
@@ -54,7 +63,8 @@ package struct CallRequest: Sendable {
 
     package init(
         callID: ULID, run: ULID, function: String, url: String, target: String? = nil, attempt: Int, attemptsMax: Int,
-        forcesPlan: Bool, version: Int, input: [UInt8], isBatch: Bool = false, steps: [Step], deferred: [Deferred] = [],
+        forcesPlan: Bool, version: Int, input: [UInt8], isBatch: Bool = false, events: WireEvents? = nil, steps: [Step],
+        deferred: [Deferred] = [],
         sdk: String? = nil
     ) {
         self.callID = callID
@@ -68,6 +78,7 @@ package struct CallRequest: Sendable {
         self.version = version
         self.input = input
         self.isBatch = isBatch
+        self.events = events
         self.steps = steps
         self.deferred = deferred
         self.sdk = sdk

@@ -38,11 +38,19 @@ package struct AttemptError: Sendable, Equatable {
     package var isRetriable: Bool
     /// Milliseconds to wait before the next attempt, if the error asked for that.
     package var retryAfter: Int64?
+    /// The raw output, where it is something else than `json`: what an app behind HTTP answered.
+    package var output: [UInt8]?
+    /// The attempt that failed, from 1, where the host counts attempts itself: that of a call of an app.
+    package var attempt: Int?
 
-    package init(json: [UInt8], isRetriable: Bool = true, retryAfter: Int64? = nil) {
+    package init(
+        json: [UInt8], isRetriable: Bool = true, retryAfter: Int64? = nil, output: [UInt8]? = nil, attempt: Int? = nil
+    ) {
         self.json = json
         self.isRetriable = isRetriable
         self.retryAfter = retryAfter
+        self.output = output
+        self.attempt = attempt
     }
 
     package init(name: String, message: String, isRetriable: Bool = true) {
@@ -107,20 +115,41 @@ package enum Command: Sendable {
     /// A process took over; the first command of every epoch.
     case open(epoch: UInt32, version: String, interrupted: [InterruptedStep])
     /// An app states all its functions; those of the app that are not named start no more runs.
+    /// Functions of an app of that name behind a URL are left alone.
     case register(app: String, functions: [FunctionConfig])
+    /// An app behind a URL states all its functions; those of it behind a URL that are not named start no more runs. Nothing
+    /// is recorded when it says what it said the last time, by checksum and URL.
+    case registerApp(AppConfig, functions: [FunctionConfig])
+    /// The app's functions start no more runs; those under way go on, at the last URL that is known.
+    case removeApp(String)
     case publish([Event], claim: ClaimProgress?)
+    /// Starts the function with that event, whatever its triggers are.
+    case invokeFunction(function: String, event: Event)
+    /// Brings the step that waits for that signal its result. `data` is any JSON.
+    case signal(name: String, data: [UInt8])
     case inboxRemoved(claim: String)
     /// A host began to run the function.
     case begin(run: ULID)
     /// The run's code has been unwound: nothing in it can move until one of its open steps does.
     /// Only for runs that have been given all their results: what came meanwhile would wake nobody after a crash.
     case park(run: ULID)
-    case endBody(run: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64)
+    case endBody(
+        run: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64, operation: StepOperation = .run)
     case sleep(run: ULID, key: String, length: WaitLength)
     case wait(
         run: ULID, key: String, event: String, matches: [FieldMatch], condition: WaitCondition? = nil, timeout: Int64)
-    /// `data` is a JSON object.
-    case invoke(run: ULID, key: String, function: String, data: [UInt8], timeout: Int64)
+    /// One step waits for a signal at a time. With `replacesOther` a new one takes the place of the old, which then only
+    /// times out; else the new one's run fails. Milliseconds.
+    case waitForSignal(run: ULID, key: String, signal: String, replacesOther: Bool, timeout: Int64)
+    /// `data` and `user` are JSON objects.
+    case invoke(
+        run: ULID, key: String, function: String, data: [UInt8], timeout: Int64, user: [UInt8]? = nil,
+        version: String? = nil)
+    /// A function is to start with `input`, a JSON object, once the run has ended.
+    case addDefer(run: ULID, key: String, function: String, input: [UInt8])
+    case abortDefer(run: ULID, key: String)
+    /// What the app that runs the function said about how it is to be called.
+    case answered(run: ULID, version: Int, forcesPlan: Bool)
     case send(run: ULID, key: String, events: [Event])
     /// `input` is the event the run was given; only looked at when somebody listens for the run's end.
     case end(run: ULID, RunEnd, input: [UInt8])
@@ -171,6 +200,10 @@ package enum Answer: Sendable, Equatable {
     case stale
     /// The events are in the journal.
     case published([EventReceipt])
+    /// `isModified` is false when nothing is new.
+    case registered(isModified: Bool)
+    /// The step of that run that waited for the signal has it.
+    case signalled(run: ULID)
     case queued(run: ULID)
     /// So many runs were cancelled.
     case cancelled(Int)
@@ -182,6 +215,8 @@ package enum Answer: Sendable, Equatable {
         case (.completed(let a), .completed(let b)), (.failed(let a), .failed(let b)): a == b
         case (.retrying(let a, let b), .retrying(let c, let d)): a == c && b == d
         case (.published(let a), .published(let b)): a == b
+        case (.registered(let a), .registered(let b)): a == b
+        case (.signalled(let a), .signalled(let b)): a == b
         case (.queued(let a), .queued(let b)): a == b
         case (.cancelled(let a), .cancelled(let b)): a == b
         case (.refused(let a), .refused(let b)): a == b
@@ -196,6 +231,8 @@ package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
     case runEnded(ULID)
     case unknownFunction(String)
     case invalidFunction(String)
+    case unknownApp(String)
+    case unknownSignal(String)
     /// The disk is too full for new work; what was accepted goes on.
     ///
     /// `bytesToFree` is what has to become free on the disk, in bytes; 0 when it is something else that is missing.
@@ -209,6 +246,8 @@ package enum Refusal: Error, Sendable, Equatable, CustomStringConvertible {
         case .runEnded(let id): "run \(id.text) has ended already"
         case .unknownFunction(let id): "there is no function '\(id)'"
         case .invalidFunction(let problem): problem
+        case .unknownApp(let id): "there is no app '\(id)'"
+        case .unknownSignal(let name): "no run waits for the signal '\(name)'"
         case .storageFull(0):
             """
             the server cannot write just now, for want of descriptors, memory or room; it tries again by itself, so \
@@ -254,6 +293,12 @@ package enum Delivery: Sendable, Equatable {
 package struct CoreLimits: Sendable {
     /// Steps of one run that may have a result: 10,000.
     package var stepsPerRunMax = 10_000
+    /// The same for functions that an app behind a URL runs: 1,000. Every call carries them all.
+    package var stepsPerRemoteRunMax = 1_000
+    /// Follow-ups of one run: 20.
+    package var defersPerRunMax = 20
+    /// Bytes of what all follow-ups of a run are given: 4 MiB.
+    package var deferBytesMax = 4 * 1_048_576
     /// Bytes of one step's output: 4 MiB.
     package var stepOutputBytesMax = 4 * 1_048_576
     /// Bytes of all outputs of a run: 32 MiB.

@@ -164,6 +164,7 @@ extension Core {
             run.stateBytes += step.output.count
             settle(step.key, of: run)
         case .stepFailed(let step):
+            run.lastFailure = Self.message(of: step.error)
             if let retryAt = step.retryAt {
                 close(step.key, of: run)
                 open(step.key, .retry(isSuspect: false), due: retryAt, attempt: step.attempt + 1, of: run)
@@ -186,7 +187,27 @@ extension Core {
             if let step = run.open.last, let entry = entry(of: step, run.id) { waits.add(entry, on: event) }
         case .invokeStarted(let key, _, let child, let due, _):
             open(key, .invoke(child: child), due: due, attempt: 1, of: run)
-        case .attemptFailed(let attempt, _, let retryAt):
+        case .signalStarted(let key, let signal, let due, _):
+            replaceWaiter(for: signal)
+            open(key, .signal(name: signal, isReplaced: false), due: due, attempt: 1, of: run)
+            if let step = run.open.last { signals[signal] = SignalWaiter(run: run.id, number: step.number) }
+        case .deferAdded(let key, let function, let input):
+            let remote = run.remote ?? RunRemote()
+            run.remote = remote
+            guard !remote.deferred.contains(where: { $0.key == key }) else { break }
+            remote.deferred.append(
+                RunRemote.Deferred(key: key, function: function, input: input, isAborted: false))
+        case .deferAborted(let key):
+            guard let index = run.remote?.deferred.firstIndex(where: { $0.key == key }) else { break }
+            run.remote?.deferred[index].isAborted = true
+            run.remote?.deferred[index].input = []
+        case .runAnswered(let version, let forcesPlan):
+            let remote = run.remote ?? RunRemote()
+            run.remote = remote
+            remote.requestVersion = version
+            remote.forcesPlan = forcesPlan
+        case .attemptFailed(let attempt, let error, let retryAt):
+            run.lastFailure = Self.message(of: error)
             run.attempt = attempt + 1
             run.isParked = false
             scheduleAttempt(of: run, at: retryAt)
@@ -201,6 +222,13 @@ extension Core {
         default:
             throw .outOfPlace(kind: "\(record.kind)", reason: "it is in the stream of run \(run.id.text)")
         }
+    }
+
+    /// What people read of an error.
+    private static func message(of error: [UInt8]) -> String? {
+        guard let view = JSONView(error) else { return nil }
+        let text = view.member("message")?.string ?? view.member("error")?.string ?? view.member("name")?.string
+        return text.map { String($0.unicodeScalars.prefix(1_000)) }
     }
 
     private func scheduleAttempt(of run: Run, at retryAt: Timestamp) {
@@ -256,6 +284,7 @@ extension Core {
         if case .wait(let event, _, _) = step.kind, let entry = entry(of: step, run.id) {
             waits.remove(entry, on: event)
         }
+        if case .signal(let name, isReplaced: false) = step.kind { signals[name] = nil }
     }
 
     // MARK: - The system stream
@@ -275,6 +304,7 @@ extension Core {
                 functions.append(restored)
                 setCronTimers(functions.count - 1)
             }
+            appStates = state.apps.map { AppState(config: $0.config, isRemoved: $0.isRemoved) }
             claims = state.claims
             clockOffset = state.clockOffset
             routes.rebuild(functions)
@@ -310,6 +340,17 @@ extension Core {
             routes.rebuild(functions)
         case .functionPaused(let id): functions[try index(of: id, record)].isPaused = true
         case .functionResumed(let id): functions[try index(of: id, record)].isPaused = false
+        case .appRegistered(let config):
+            if let index = appStates.firstIndex(where: { $0.config.id == config.id }) {
+                appStates[index] = AppState(config: config, isRemoved: false)
+            } else {
+                appStates.append(AppState(config: config, isRemoved: false))
+            }
+        case .appRemoved(let id):
+            guard let index = appStates.firstIndex(where: { $0.config.id == id }) else {
+                throw .outOfPlace(kind: "\(record.kind)", reason: "there is no app '\(id)'")
+            }
+            appStates[index].isRemoved = true
         case .holdDropped(let id, _, _, _): holds.remove(id)
         case .cronScheduled(let id, let trigger, let tick):
             let (function, cron) = try place(of: record, id, trigger)
@@ -360,7 +401,7 @@ extension Core {
     func setCronTimers(_ function: Int, only: Int? = nil) {
         for (index, cron) in functions[function].crons.enumerated() where only == nil || only == index {
             guard let next = cron.next else { continue }
-            wallTimers.add(.cron(function: function, trigger: cron.trigger), due: next)
+            wallTimers.add(.cron(function: function, trigger: cron.trigger), due: cron.fireTime(of: next))
         }
     }
 }

@@ -31,8 +31,16 @@ extension Core {
         publish(event, outcome)
     }
 
+    /// Records an event that starts that function whatever its triggers are, besides those whose triggers it meets.
     @discardableResult
-    private func publish(_ event: Event, _ before: EventOutcome) -> EventOutcome {
+    func publish(_ event: Event, startingAlso function: Int) -> EventOutcome {
+        publish(event, EventOutcome(), startingAlso: function)
+    }
+
+    @discardableResult
+    private func publish(
+        _ event: Event, _ before: EventOutcome, startingAlso named: Int? = nil
+    ) -> EventOutcome {
         let candidates = routes.candidates(for: event.name)
         let mayResume = waits.hasWaits(on: event.name)
         let mayCancel = cancels.hasWaits(on: event.name)
@@ -41,16 +49,20 @@ extension Core {
         var outcome = before
         var started: [(function: Int, id: ULID, flow: RunFlow)] = []
         var met = -1
-        for candidate in candidates where candidate.function != met {
-            guard let view, meets(candidate, event, view, &outcome) else { continue }
-            met = candidate.function
-            switch admit(candidate.function, event, from: .event) {
-            case .run(let flow): started.append((candidate.function, makeID(), flow))
+        func start(_ function: Int) {
+            switch admit(function, event, from: .event) {
+            case .run(let flow): started.append((function, makeID(), flow))
             case .hold(let held): outcome.held.append(held)
             case .drop(let reason, let detail):
                 outcome.dropped.append(
-                    Dropped(function: functions[candidate.function].config.id, reason: reason, detail: detail))
+                    Dropped(function: functions[function].config.id, reason: reason, detail: detail))
             }
+        }
+        if let named { start(named) }
+        for candidate in candidates where candidate.function != met && candidate.function != named {
+            guard let view, meets(candidate, event, view, &outcome) else { continue }
+            met = candidate.function
+            start(candidate.function)
         }
         var fulfilled: [WaitIndex.Entry] = []
         if let view, mayResume || mayCancel {
@@ -154,8 +166,8 @@ extension Core {
     /// Publishes `inngest/function.finished` and the event of that kind of end, where somebody listens. Where nobody
     /// does, they are not stored: all that they would say is in the run's own journal.
     func publishEnd(
-        of id: ULID, function: String, status: EndStatus, result: [UInt8]?, input: [UInt8]?, isBatch: Bool,
-        parent: String?
+        of id: ULID, function: String, status: EndStatus, error: [UInt8]?, result: [UInt8]?, input: [UInt8]?,
+        isBatch: Bool, parent: String?
     ) {
         let specific =
             switch status {
@@ -181,14 +193,8 @@ extension Core {
             if first == nil { data.append(UInt8(ascii: "[")) }
             data.append(contentsOf: event)
             if first == nil { data.append(UInt8(ascii: "]")) }
-            if let result, status != .cancelled {
-                if status == .failed {
-                    data.append(json: #","error":"#)
-                    data.append(contentsOf: result)
-                }
-                data.append(json: #","result":"#)
-                data.append(contentsOf: result)
-            }
+            data.add("error", json: error)
+            data.add("result", json: result)
             if let parent {
                 data.append(json: #","correlation_id":"#)
                 data.append(jsonString: parent)

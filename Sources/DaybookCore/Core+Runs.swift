@@ -14,16 +14,17 @@ extension Core {
             finish(id, .runCompleted(output: output), status: .completed, input: input)
         case .threw(let error):
             let attemptsMax = functions[run.function].config.attemptsMax
-            if error.isRetriable, run.attempt < attemptsMax {
+            let attempt = max(run.attempt, error.attempt ?? 1)
+            if error.isRetriable, attempt < attemptsMax {
                 let wait =
                     error.retryAfter.map(retryPolicy.clamped)
-                    ?? retryPolicy.wait(afterAttempt: run.attempt, random: nextRandom())
+                    ?? retryPolicy.wait(afterAttempt: attempt, random: nextRandom())
                 let retryAt = time.now + wait
-                let next = run.attempt + 1
-                emit(.run(id), .attemptFailed(attempt: run.attempt, error: error.json, retryAt: retryAt))
-                return .retrying(attempt: next, at: retryAt)
+                emit(.run(id), .attemptFailed(attempt: attempt, error: error.json, retryAt: retryAt))
+                return .retrying(attempt: attempt + 1, at: retryAt)
             }
-            finish(id, .runFailed(error: error.json), status: .failed, input: input)
+            let output = error.output == error.json ? nil : error.output
+            finish(id, .runFailed(error: error.json, output: output), status: .failed, input: input)
             // Its code may still be loaded, when it did not end by itself.
             effects.append(.close(run: id))
         case .cancelled(let reason):
@@ -46,18 +47,22 @@ extension Core {
         for caller in run.extras?.callers ?? [] {
             finishInvoke(parent: caller.run, key: caller.key, child: caller.child, function: function, record)
         }
-        let result: [UInt8]? =
-            switch record {
-            case .runCompleted(let output): output
-            case .runFailed(let error): error
-            case .runQuarantined(let reason): errorJSON(name: "RunQuarantined", message: reason)
-            default: nil
-            }
+        var error: [UInt8]?
+        var result: [UInt8]?
+        switch record {
+        case .runCompleted(let output): result = output
+        case .runFailed(let failure, let output): (error, result) = (failure, output ?? failure)
+        case .runQuarantined(let reason):
+            error = errorJSON(name: "RunQuarantined", message: reason)
+            result = error
+        default: break
+        }
         if !run.isLifecycleHandler {
             publishEnd(
-                of: id, function: function, status: status, result: result, input: input,
+                of: id, function: function, status: status, error: error, result: result, input: input,
                 isBatch: run.extras.map { $0.eventCount > 0 } ?? false, parent: correlation)
         }
+        startDeferred(of: run, function: function)
         leaveGate(id)
         startNextSingleton(after: run)
     }
@@ -120,7 +125,7 @@ extension Core {
             emit(.run(parent), .stepCompleted(StepOutcome(key: key, operation: .invoke, output: output)))
             deliver(parent, key, .completed(output))
             return
-        case .runFailed(let error): failure = error
+        case .runFailed(let error, _): failure = error
         case .runCancelled(let reason):
             failure = errorJSON(
                 name: "InvokedRunCancelled",

@@ -1,7 +1,9 @@
 package import DaybookValues
 
 extension Core {
-    func endBody(_ id: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64) -> Answer {
+    func endBody(
+        _ id: ULID, key: String, attempt: Int, result: BodyResult, duration: Int64, operation: StepOperation
+    ) -> Answer {
         guard let run = runs[id] else { return .stale }
         switch result {
         case .success(let output):
@@ -11,26 +13,31 @@ extension Core {
                 return failStep(
                     run, key: key, attempt: attempt,
                     error: AttemptError(name: "StepOutputTooLarge", message: message, isRetriable: false),
-                    duration: duration)
+                    duration: duration, operation: operation)
             }
             if let problem = overflow(run, adding: output.count) { return overflowed(run, problem) }
             emit(
                 .run(id),
-                .stepCompleted(StepOutcome(key: key, attempt: attempt, output: output, duration: duration)))
+                .stepCompleted(
+                    StepOutcome(
+                        key: key, operation: operation, attempt: attempt, output: output, duration: duration)))
             return .recorded
         case .failure(let error):
-            return failStep(run, key: key, attempt: attempt, error: error, duration: duration)
+            return failStep(
+                run, key: key, attempt: attempt, error: error, duration: duration, operation: operation)
         }
     }
 
     private func failStep(
-        _ run: Run, key: String, attempt: Int, error: AttemptError, duration: Int64
+        _ run: Run, key: String, attempt: Int, error: AttemptError, duration: Int64, operation: StepOperation
     ) -> Answer {
         let retryAt = nextAttempt(after: attempt, of: run, error)
         emit(
             .run(run.id),
             .stepFailed(
-                StepFailure(key: key, attempt: attempt, error: error.json, duration: duration, retryAt: retryAt)))
+                StepFailure(
+                    key: key, operation: operation, attempt: attempt, error: error.json, duration: duration,
+                    retryAt: retryAt)))
         if let retryAt { return .retrying(attempt: attempt + 1, at: retryAt) }
         return .failed(error.json)
     }
@@ -43,24 +50,26 @@ extension Core {
         return time.now + wait
     }
 
-    private func overflow(_ run: Run, adding bytes: Int) -> AttemptError? {
-        if run.stepCount >= limits.stepsPerRunMax {
-            return AttemptError(
-                name: "InngestErrFunctionOverflowed",
-                message: "The function run exceeded the step limit of \(limits.stepsPerRunMax) steps.",
-                isRetriable: false)
+    func overflow(_ run: Run, adding bytes: Int) -> AttemptError? {
+        let isRemote = functions[run.function].config.isRemote
+        let stepsMax = isRemote ? limits.stepsPerRemoteRunMax : limits.stepsPerRunMax
+        if run.stepCount >= stepsMax {
+            let message = "The function run exceeded the step limit of \(stepsMax) steps."
+            return isRemote
+                ? .ofServer("function has too many steps", name: "InngestErrFunctionOverflowed", message: message)
+                : AttemptError(name: "InngestErrFunctionOverflowed", message: message, isRetriable: false)
         }
         if run.stateBytes + bytes > limits.runStateBytesMax {
-            return AttemptError(
-                name: "InngestErrStateOverflowed",
-                message: "The function run exceeded the state size limit of \(limits.runStateBytesMax) bytes.",
-                isRetriable: false)
+            let message = "The function run exceeded the state size limit of \(limits.runStateBytesMax) bytes."
+            return isRemote
+                ? .ofServer("state size limit exceeded", name: "InngestErrStateOverflowed", message: message)
+                : AttemptError(name: "InngestErrStateOverflowed", message: message, isRetriable: false)
         }
         return nil
     }
 
     /// A run that grows over a limit fails; what its step did is not recorded.
-    private func overflowed(_ run: Run, _ overflow: AttemptError) -> Answer {
+    func overflowed(_ run: Run, _ overflow: AttemptError) -> Answer {
         effects.append(.fail(run: run.id, overflow))
         return .stale
     }
@@ -102,7 +111,9 @@ extension Core {
         return .opened
     }
 
-    func invoke(_ id: ULID, key: String, function: String, data: [UInt8], timeout: Int64) -> Answer {
+    func invoke(
+        _ id: ULID, key: String, function: String, data: [UInt8], timeout: Int64, user: [UInt8]?, version: String?
+    ) -> Answer {
         guard let run = runs[id] else { return .stale }
         if isOpen(key, of: run, .invoke) { return .opened }
         if let problem = overflow(run, adding: 4) { return overflowed(run, problem) }
@@ -121,7 +132,9 @@ extension Core {
         payload.append(json: #","correlation_id":"#)
         payload.append(jsonString: "\(id.text).\(key)")
         payload.append(json: "}}")
-        let event = Event(internal: "inngest/function.invoked", id: makeID(), at: time.now, data: payload)
+        let event = Event(
+            internal: "inngest/function.invoked", id: makeID(), at: time.now, data: payload, user: user,
+            version: version)
         let admission = admit(index, event, from: .invoke(HeldEvent.Caller(run: id, key: key, child: child)))
         if case .drop(let reason, let detail) = admission {
             publish(event, for: function, admission)
@@ -154,7 +167,7 @@ extension Core {
         return .completed(output)
     }
 
-    private func completeAtOnce(_ run: Run, key: String, _ operation: StepOperation) -> Answer {
+    func completeAtOnce(_ run: Run, key: String, _ operation: StepOperation) -> Answer {
         let null = Array("null".utf8)
         emit(.run(run.id), .stepCompleted(StepOutcome(key: key, operation: operation, output: null)))
         return .completed(null)
@@ -165,7 +178,7 @@ extension Core {
         return .failed(error)
     }
 
-    private func refuseTooLong(_ run: Run, key: String, _ operation: StepOperation, _ what: String) -> Answer {
+    func refuseTooLong(_ run: Run, key: String, _ operation: StepOperation, _ what: String) -> Answer {
         let days = limits.waitMax / 86_400_000
         return failAtOnce(
             run, key: key, operation,
@@ -174,10 +187,10 @@ extension Core {
     }
 
     /// Whether the step waits already: the code came to it again, after a failure between steps or in a new process.
-    private func isOpen(_ key: String, of run: Run, _ operation: StepOperation) -> Bool {
+    func isOpen(_ key: String, of run: Run, _ operation: StepOperation) -> Bool {
         guard let index = run.openIndex(key) else { return false }
         switch (run.open[index].kind, operation) {
-        case (.sleep, .sleep), (.wait, .wait), (.invoke, .invoke): return true
+        case (.sleep, .sleep), (.wait, .wait), (.signal, .signal), (.invoke, .invoke): return true
         default: return false
         }
     }

@@ -56,6 +56,9 @@ extension Core {
         case .wait:
             emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .wait, output: null)))
             deliver(run.id, step.key, .completed(null))
+        case .signal:
+            emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .signal, output: null)))
+            deliver(run.id, step.key, .completed(null))
         case .invoke:
             let error = errorJSON(
                 name: "InngestInvokeTimeoutError",
@@ -97,32 +100,52 @@ extension Core {
 
     private func fireCron(function index: Int, trigger: Int, due: Timestamp) {
         guard !functions[index].isRemoved,
-            let cron = functions[index].crons.first(where: { $0.trigger == trigger }), cron.next == due
+            let cron = functions[index].crons.first(where: { $0.trigger == trigger }), let first = cron.next,
+            cron.fireTime(of: first) == due
         else { return }
+        fire(cron, from: first, of: index, isMissed: time.wall - due > Self.latenessMax)
+    }
+
+    /// Lets those ticks fire at once that only a jitter has kept back which the function does not have any more: they are
+    /// late, and nobody has missed them.
+    private func fireReleased(of index: Int, _ before: FunctionState) {
+        for cron in functions[index].crons where !before.isRemoved {
+            guard let next = cron.next, next <= time.wall, cron.fireTime(of: next) <= time.wall,
+                let old = before.crons.first(where: { $0.text == cron.text }), old.jitter > cron.jitter,
+                time.wall - old.fireTime(of: next) <= Self.latenessMax
+            else { continue }
+            fire(cron, from: next, of: index, isMissed: false)
+        }
+    }
+
+    /// Fires the ticks from `first` on whose time has come.
+    private func fire(_ cron: FunctionState.Cron, from first: Timestamp, of index: Int, isMissed: Bool) {
         let config = functions[index].config
+        let trigger = cron.trigger
         let wall = time.wall
-        let isMissed = wall - due > Self.latenessMax
+        let end = cron.horizon(from: first, at: wall)
         var ticks: [Timestamp]
         switch config.catchUp {
-        case _ where !isMissed: ticks = cron.schedule.ticks(from: due, through: wall, limit: 1_000, in: cron.zone)
+        case _ where !isMissed: ticks = cron.schedule.ticks(from: first, through: end, limit: 1_000, in: cron.zone)
         case .latest, .skip:
-            ticks = cron.schedule.latestTick(atOrBefore: wall, notBefore: due, in: cron.zone).map { [$0] } ?? []
-        case .all(let limit): ticks = cron.schedule.ticks(from: due, through: wall, limit: limit, in: cron.zone)
+            ticks = cron.schedule.latestTick(atOrBefore: end, notBefore: first, in: cron.zone).map { [$0] } ?? []
+        case .all(let limit): ticks = cron.schedule.ticks(from: first, through: end, limit: limit, in: cron.zone)
         }
         ticks.removeAll { cron.handled.contains($0) }
         guard !ticks.isEmpty else {
-            emit(.system, .cronScheduled(function: config.id, trigger: trigger, tick: cron.nextFree(after: wall)))
+            emit(.system, .cronScheduled(function: config.id, trigger: trigger, tick: cron.nextFree(after: end)))
             return
         }
         for (position, tick) in ticks.enumerated() {
-            let isSkipped = config.catchUp == .skip && wall - tick > Self.latenessMax
+            let fireAt = cron.fireTime(of: tick)
+            let isSkipped = config.catchUp == .skip && isMissed && wall - fireAt > Self.latenessMax
             let isLast = position == ticks.count - 1
-            let next = isLast ? cron.nextFree(after: max(wall, tick)) : ticks[position + 1]
+            let next = isLast ? cron.nextFree(after: max(end, tick)) : ticks[position + 1]
             guard !isSkipped else {
                 emit(.system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: nil, next: next))
                 continue
             }
-            let event = tickEvent(cron.text, tick)
+            let event = tickEvent(cron.text, tick, fireAt: fireAt)
             let admission = admit(index, event, from: .cron)
             guard case .run(let flow) = admission else {
                 emit(.system, .cronTicked(function: config.id, trigger: trigger, tick: tick, run: nil, next: next))
@@ -137,16 +160,17 @@ extension Core {
         }
     }
 
-    private func tickEvent(_ text: String, _ tick: Timestamp) -> Event {
+    private func tickEvent(_ text: String, _ tick: Timestamp, fireAt: Timestamp) -> Event {
         var data: [UInt8] = []
         data.append(json: #"{"cron":"#)
         data.append(jsonString: text)
         data.append(json: #","scheduledAt":"#)
         data.append(jsonString: tick.rfc3339Short)
         data.append(json: #","fireAt":"#)
-        data.append(jsonString: tick.rfc3339Short)
+        data.append(jsonString: fireAt.rfc3339Short)
         data.append(UInt8(ascii: "}"))
-        return Event(internal: "inngest/scheduled.timer", id: makeID(), key: tick.rfc3339Short, at: tick, data: data)
+        return Event(
+            internal: "inngest/scheduled.timer", id: makeID(), key: tick.rfc3339Short, at: fireAt, data: data)
     }
 
     /// Sets every schedule to its next tick by the wall clock as it stands: after a registration, at the start of a
@@ -164,38 +188,55 @@ extension Core {
     // MARK: - Registration
 
     func register(app: String, _ configs: [FunctionConfig]) -> Answer {
+        if let problem = problem(of: configs) { return .refused(.invalidFunction(problem)) }
+        take(configs, app: app, isRemote: false)
+        return .done
+    }
+
+    /// Why the functions cannot be registered, or nil.
+    func problem(of configs: [FunctionConfig]) -> String? {
         var ids: Set<String> = []
         for config in configs {
-            if let problem = config.problem { return .refused(.invalidFunction(problem)) }
+            if let problem = config.problem { return problem }
             guard ids.insert(config.id).inserted else {
-                return .refused(.invalidFunction("two functions have the id '\(config.id)'; each needs its own"))
+                return "two functions have the id '\(config.id)'; each needs its own"
             }
             if let index = functionIndex[config.id], !functions[index].isRemoved,
                 functions[index].config.app != config.app
             {
-                return .refused(
-                    .invalidFunction(
-                        "function '\(config.id)' belongs to app '\(functions[index].config.app)' already"))
+                return "function '\(config.id)' belongs to app '\(functions[index].config.app)' already"
             }
             for trigger in config.triggers {
-                guard case .cron(let text, let zone) = trigger, let schedule = try? CronSchedule(text) else { continue }
+                guard case .cron(let text, let zone, _) = trigger, let schedule = try? CronSchedule(text) else {
+                    continue
+                }
                 guard schedule.nextTick(after: time.wall, in: zone) != nil else {
-                    return .refused(.invalidFunction("function '\(config.id)': cron '\(text)' never comes again"))
+                    return "function '\(config.id)': cron '\(text)' never comes again"
                 }
             }
         }
+        return nil
+    }
+
+    /// Registers what is new among the functions and removes those of the app that are not among them.
+    /// - Parameter isRemote: whether the functions behind a URL are meant or those of this program: an app may have both.
+    func take(_ configs: [FunctionConfig], app: String, isRemote: Bool) {
         for config in configs {
-            if let index = functionIndex[config.id], !functions[index].isRemoved, functions[index].config == config {
-                continue
-            }
+            let index = functionIndex[config.id]
+            if let index, !functions[index].isRemoved, functions[index].config == config { continue }
+            let before = index.map { functions[$0] }
             emit(.system, .functionRegistered(config))
-            if let index = functionIndex[config.id] { followLimits(of: index) }
+            guard let index = functionIndex[config.id] else { continue }
+            followLimits(of: index)
+            if let before { fireReleased(of: index, before) }
         }
+        let ids = Set(configs.map(\.id))
         for function in functions
-        where function.config.app == app && !function.isRemoved && !ids.contains(function.config.id) {
+        where function.config.app == app && function.config.isRemote == isRemote && !function.isRemoved
+            && !ids.contains(function.config.id)
+        {
             emit(.system, .functionRemoved(id: function.config.id))
         }
         alignCrons()
-        return .done
     }
 }

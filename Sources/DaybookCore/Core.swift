@@ -27,6 +27,8 @@ package final class Core {
     var functionIndex: [String: Int] = [:]
     var runs: [ULID: Run] = [:]
     var dedup = DedupTable()
+    /// Apps behind a URL, in the order in which they were first registered; also those that were removed.
+    var appStates: [AppState] = []
     var claims: [SystemState.Claim] = []
     var clockOffset: Int64 = 0
     /// The month of the newest system record; its file has been opened.
@@ -51,6 +53,8 @@ package final class Core {
     var waits = WaitIndex()
     /// What cancels runs.
     var cancels = WaitIndex()
+    /// The step that waits for each signal.
+    var signals: [String: SignalWaiter] = [:]
     /// Unfinished runs of functions that are singletons, by function and key, oldest first.
     var singletons: [DedupTable.Key: [ULID]] = [:]
     /// Expressions of waits, by source.
@@ -108,13 +112,22 @@ package final class Core {
 
     private func decide(_ command: Command) -> Answer {
         switch command {
-        case .endBody(let run, let key, let attempt, let result, let duration):
-            return endBody(run, key: key, attempt: attempt, result: result, duration: duration)
+        case .endBody(let run, let key, let attempt, let result, let duration, let operation):
+            return endBody(
+                run, key: key, attempt: attempt, result: result, duration: duration, operation: operation)
         case .sleep(let run, let key, let length): return sleep(run, key: key, length: length)
         case .wait(let run, let key, let event, let matches, let condition, let timeout):
             return wait(run, key: key, event: event, matches: matches, condition: condition, timeout: timeout)
-        case .invoke(let run, let key, let function, let data, let timeout):
-            return invoke(run, key: key, function: function, data: data, timeout: timeout)
+        case .waitForSignal(let run, let key, let signal, let replacesOther, let timeout):
+            return waitForSignal(run, key: key, signal: signal, replacesOther: replacesOther, timeout: timeout)
+        case .invoke(let run, let key, let function, let data, let timeout, let user, let version):
+            return invoke(
+                run, key: key, function: function, data: data, timeout: timeout, user: user, version: version)
+        case .addDefer(let run, let key, let function, let input):
+            return addDefer(run, key: key, function: function, input: input)
+        case .abortDefer(let run, let key): return abortDefer(run, key: key)
+        case .answered(let run, let version, let forcesPlan):
+            return answered(run, version: version, forcesPlan: forcesPlan)
         case .send(let run, let key, let events): return send(run, key: key, events: events)
         case .begin(let id):
             guard let run = runs[id], run.startedAt == nil, run.extras?.cancelReason == nil else { return .stale }
@@ -129,10 +142,14 @@ package final class Core {
             return .done
         case .end(let id, let end, let input): return self.end(id, end, input: input)
         case .publish(let events, let claim): return publish(events, claim: claim)
+        case .invokeFunction(let function, let event): return invokeFunction(function, event)
+        case .signal(let name, let data): return signal(name, data: data)
         case .inboxRemoved(let claim):
             if claims.contains(where: { $0.name == claim }) { emit(.system, .inboxRemoved(claim: claim)) }
             return .done
         case .register(let app, let functions): return register(app: app, functions)
+        case .registerApp(let app, let functions): return register(app, functions)
+        case .removeApp(let id): return removeApp(id)
         case .retry(let origin, let function, let input, let eventName, let eventCount, let copied):
             return retry(
                 origin: origin, function: function, input: input, eventName: eventName, eventCount: eventCount,
@@ -218,7 +235,10 @@ package final class Core {
     // MARK: - What others may see
 
     package var systemState: SystemState {
-        SystemState(functions: functions.map(\.systemState), claims: claims, clockOffset: clockOffset)
+        SystemState(
+            functions: functions.map(\.systemState),
+            apps: appStates.map { SystemState.App(config: $0.config, isRemoved: $0.isRemoved) },
+            claims: claims, clockOffset: clockOffset)
     }
 
     /// Milliseconds that the movable clock stands ahead.
@@ -278,7 +298,12 @@ package final class Core {
             isParked: run.isParked, eventCount: run.extras?.eventCount ?? 0,
             priority: run.extras?.flow.priority ?? 0,
             problems: (run.extras?.flow.problems ?? []) + (run.matchProblem.map { [$0] } ?? []),
-            waiting: waiting(run),
+            waiting: waiting(run), requestVersion: run.remote?.requestVersion,
+            forcesPlan: run.remote?.forcesPlan ?? false,
+            deferred: (run.remote?.deferred ?? []).map {
+                RunSummary.Deferred(key: $0.key, function: $0.function, isAborted: $0.isAborted)
+            },
+            lastFailure: run.lastFailure,
             open: run.open.map { open in
                 var shown = RunSummary.Open(
                     key: open.key, kind: .sleep, due: open.due, attempt: open.attempt, isReady: false, detail: nil)
@@ -287,6 +312,9 @@ package final class Core {
                 case .wait(let event, _, _):
                     shown.kind = .wait
                     shown.detail = event
+                case .signal(let name, _):
+                    shown.kind = .signal
+                    shown.detail = name
                 case .invoke(let child):
                     shown.kind = .invoke
                     shown.detail = child.text

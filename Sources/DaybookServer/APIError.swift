@@ -27,7 +27,7 @@ struct APIError: Error, HTTPResponseError {
     init(_ refusal: Refusal) {
         let status: HTTPResponse.Status =
             switch refusal {
-            case .unknownRun, .unknownFunction: .notFound
+            case .unknownRun, .unknownFunction, .unknownApp, .unknownSignal: .notFound
             case .runEnded: .conflict
             case .invalidFunction: .badRequest
             case .storageFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")

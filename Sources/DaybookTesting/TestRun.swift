@@ -185,9 +185,10 @@ extension TestStep {
     init(_ step: StepDetail) {
         let kind: Kind =
             switch step.operation {
-            case .run: .run
+            // Fetches and older forms of steps are those of apps behind a URL; tests run the functions of a program.
+            case .run, .fetch, .infer, .step: .run
             case .sleep: .sleep
-            case .wait: .wait
+            case .wait, .signal: .wait
             case .invoke: .invoke
             case .send: .send
             }

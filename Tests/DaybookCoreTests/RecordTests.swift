@@ -41,13 +41,22 @@ struct RandomRecords {
             } else {
                 let zone: ZoneRules = random.pick(zones) ?? .utc
                 triggers.append(
-                    .cron(text: random.pick(["0 8 * * 1", "30 */5 * * * *", "TZ=Europe/Paris @daily"]), zone: zone))
+                    .cron(
+                        text: random.pick(["0 8 * * 1", "30 */5 * * * *", "TZ=Europe/Paris @daily"]), zone: zone,
+                        jitter: random.pick([0, 0, 1_000, 300_000])))
             }
         }
         return FunctionConfig(
             id: "f" + text(), app: text(), name: text(), triggers: triggers, retries: random.below(21),
             startTimeout: optional { _ in 5 }, finishTimeout: optional { _ in .max },
-            catchUp: random.pick([.latest, .skip, .all(limit: 1), .all(limit: 100)]), flow: flowConfig())
+            catchUp: random.pick([.latest, .skip, .all(limit: 1), .all(limit: 100)]), flow: flowConfig(),
+            url: optional { $0.text() })
+    }
+
+    mutating func app() -> AppConfig {
+        AppConfig(
+            id: "a" + text(), url: text(), sdk: text(), framework: optional { $0.text() },
+            appVersion: optional { $0.text() }, checksum: text(), revision: random.pick([0, 1, Int(Int32.max)]))
     }
 
     mutating func flowConfig() -> FlowConfig {
@@ -113,6 +122,9 @@ struct RandomRecords {
     mutating func systemState() throws -> SystemState {
         let bench = Bench()
         bench.register((0..<3).map { _ in config() }.filter { $0.problem == nil }, app: "app")
+        let apps = (0..<random.below(3)).map { _ in app() }
+        for app in apps { bench.handle(.registerApp(app, functions: [])) }
+        if let first = apps.first, random.chance(50) { bench.handle(.removeApp(first.id)) }
         for _ in 0..<random.below(3) {
             let claim = ClaimProgress(name: text(), offset: random.below(1_000), isWhole: random.chance(50))
             bench.handle(.publish([], claim: claim))
@@ -123,7 +135,7 @@ struct RandomRecords {
         return bench.core.systemState
     }
 
-    static let kinds = 29
+    static let kinds = 35
 
     mutating func record(_ kind: Int) throws -> Record {
         switch kind {
@@ -174,7 +186,7 @@ struct RandomRecords {
         case 18: return .invokeStarted(key: text(), function: text(), child: id(), due: instant(), length: number())
         case 19: return .attemptFailed(attempt: attempt(), error: value(), retryAt: instant())
         case 20: return .runCompleted(output: value())
-        case 21: return .runFailed(error: value())
+        case 21: return .runFailed(error: value(), output: optional { $0.value() })
         case 22: return .runCancelled(reason: text())
         case 23: return .functionPaused(id: text())
         case 24: return .functionResumed(id: text())
@@ -183,6 +195,12 @@ struct RandomRecords {
                 hold: id(), function: text(), reason: random.pick(Dropped.Reason.allCases), detail: text())
         case 26: return .runAdmitted
         case 27: return .runCancelling(reason: text())
+        case 28: return .appRegistered(app())
+        case 29: return .appRemoved(id: text())
+        case 30: return .signalStarted(key: text(), signal: text(), due: instant(), length: number())
+        case 31: return .deferAdded(key: text(), function: text(), input: value())
+        case 32: return .deferAborted(key: text())
+        case 33: return .runAnswered(version: random.pick([0, 1, 2, 1_000]), forcesPlan: random.chance(50))
         default: return .runQuarantined(reason: text())
         }
     }
@@ -248,7 +266,9 @@ struct RecordTests {
         ("function.registered", ["config"]), ("function.removed", ["fn"]), ("cron.scheduled", ["fn", "trigger"]),
         ("cron.ticked", ["fn", "trigger", "tick"]), ("clock.moved", ["offset"]),
         ("inbox.committed", ["claim", "offset"]),
-        ("inbox.removed", ["claim"]),
+        ("inbox.removed", ["claim"]), ("app.registered", ["config"]), ("app.removed", ["app"]),
+        ("signal.started", ["step", "signal", "due", "length"]), ("defer.added", ["step", "fn", "input"]),
+        ("defer.aborted", ["step"]), ("run.answered", ["version"]),
     ]
 
     @Test(arguments: required)

@@ -85,6 +85,14 @@ struct RecordSamplesTests {
         (.system(month: noon.month), .functionResumed(id: "mail-weekly-digest")),
         (
             .system(month: noon.month),
+            .appRegistered(
+                AppConfig(
+                    id: "shop", url: "http://localhost:9000/api/inngest", sdk: "py:v0.5.18", framework: "flask",
+                    checksum: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", revision: 2))
+        ),
+        (.system(month: noon.month), .appRemoved(id: "shop")),
+        (
+            .system(month: noon.month),
             .holdDropped(
                 hold: child, function: "mail-index-content", reason: .singleton,
                 detail: "run 01KAJS9V00AAAAAAAAAAAAAAAA is unfinished")
@@ -137,6 +145,16 @@ struct RecordSamplesTests {
             .invokeStarted(
                 key: "ask", function: "mail-survey", child: child, due: noon + 86_400_000, length: 86_400_000)
         ),
+        (
+            .run(run),
+            .signalStarted(key: "approved", signal: "approve-o1", due: noon + 86_400_000, length: 86_400_000)
+        ),
+        (
+            .run(run),
+            .deferAdded(key: "tidy", function: "mail-tidy-up", input: json(#"{"userId":"u1"}"#))
+        ),
+        (.run(run), .deferAborted(key: "tidy")),
+        (.run(run), .runAnswered(version: 2, forcesPlan: true)),
         (.run(run), .runParked),
         (
             .run(run),
@@ -144,7 +162,12 @@ struct RecordSamplesTests {
                 attempt: 1, error: json(#"{"name":"Oops","message":"between steps"}"#), retryAt: noon + 20_000)
         ),
         (.run(run), .runCompleted(output: json(#""sent""#))),
-        (.run(child), .runFailed(error: json(#"{"name":"NonRetriableError","message":"no such user"}"#))),
+        (
+            .run(child),
+            .runFailed(
+                error: json(#"{"error":"NonRetriableError","name":"NonRetriableError","message":"no such user"}"#),
+                output: json(#"{"name":"NonRetriableError","message":"no such user","code":"user"}"#))
+        ),
         (.run(child), .runCancelling(reason: "by event 'auth/user.deleted'")),
         (.run(child), .runCancelled(reason: "somebody asked for it")),
         (.run(child), .runQuarantined(reason: "its journal is damaged")),
@@ -204,10 +227,11 @@ struct RecordSamplesTests {
                 .clockMoved, .inboxCommitted, .inboxRemoved, .eventReceived, .runQueued, .runStarted, .runParked,
                 .stepCompleted, .stepFailed, .stepInterrupted, .sleepStarted, .waitStarted, .invokeStarted,
                 .attemptFailed, .runCompleted, .runFailed, .runCancelled, .runQuarantined, .functionPaused,
-                .functionResumed, .holdDropped, .runAdmitted, .runCancelling:
+                .functionResumed, .holdDropped, .runAdmitted, .runCancelling, .appRegistered, .appRemoved,
+                .signalStarted, .deferAdded, .deferAborted, .runAnswered:
                 break
             }
         }
-        #expect(Self.samples.count == 29)
+        #expect(Self.samples.count == 35)
     }
 }

@@ -49,6 +49,12 @@ private func factsText(_ kind: String, _ record: JSONView) -> String {
     case "step.interrupted": return "\(record.text("step"))  attempt \(attempt)"
     case "sleep.started": return "\(record.text("step"))  until \(until())"
     case "wait.started": return "\(record.text("step"))  for \(record.text("event")), until \(until())"
+    case "signal.started": return "\(record.text("step"))  for signal \(record.text("signal")), until \(until())"
+    case "defer.added": return "\(record.text("step"))  \(record.text("fn")) is to follow"
+    case "defer.aborted": return record.text("step")
+    case "run.answered":
+        let version = "request version \(record.member("version")?.integer ?? 0)"
+        return record.member("plan")?.bool == true ? "\(version), steps are planned" : version
     case "invoke.started": return "\(record.text("step"))  \(record.text("fn")), run \(record.text("child"))"
     case "attempt.failed": return "attempt \(attempt)  \(error())\(again())"
     case "run.failed": return error()
@@ -57,6 +63,10 @@ private func factsText(_ kind: String, _ record: JSONView) -> String {
         return "\(record.text("fn"))  \(until("tick"))\(record.member("run") == nil ? "  skipped" : "")"
     case "cron.scheduled": return "\(record.text("fn"))  next \(until("tick"))"
     case "function.registered": return record.member("config")?.text("id") ?? ""
+    case "app.registered":
+        guard let app = record.member("config") else { return "" }
+        return "\(app.text("id"))  \(app.text("url")), revision \(app.member("revision")?.integer ?? 0)"
+    case "app.removed": return record.text("app")
     case "hold.dropped": return droppedText(record)
     case "function.removed", "function.paused", "function.resumed": return record.text("fn")
     case "clock.moved": return durationText(microseconds: (record.member("offset")?.integer ?? 0) * 1_000) + " ahead"

@@ -95,6 +95,7 @@ private func waitText(_ wait: JSONView) -> String {
     return switch wait.text("for") {
     case "sleep": "\(step) (until \(until))"
     case "wait": "\(step) (\(wait.text("event")), until \(until))"
+    case "signal": "\(step) (signal \(wait.text("signal")), until \(until))"
     case "invoke": "\(step) (run \(wait.text("run")))"
     default: "\(step) (attempt \(wait.member("attempt")?.integer ?? 0) at \(until))"
     }

@@ -48,6 +48,15 @@ func runText(_ run: JSONView) -> String {
             return true
         }
     }
+    if let deferred = run.member("deferred") {
+        lines.append("")
+        lines.append(run.member("endedAt") == nil ? "To follow when it has ended" : "Followed when it had ended")
+        deferred.forEachElement { deferred in
+            let isAborted = deferred.member("aborted")?.bool ?? false
+            lines.append("  \(deferred.text("step"))  \(deferred.text("function"))\(isAborted ? "  aborted" : "")")
+            return true
+        }
+    }
     let ends = [
         ("Output", "output"), ("Error", "error"), ("Reason", "reason"), ("Postponed", "postponed"),
         ("Damage", "damage"),
@@ -112,6 +121,7 @@ private func stepLines(_ step: JSONView, width: Int) -> [String] {
         facts.append(durationText(microseconds: (end - start) * 1_000))
     }
     if attempts.count > 1 { facts.append("\(attempts.count) attempts") }
+    if step.member("signal") != nil { facts.append("for signal \(step.text("signal"))") }
     if step.member("event") != nil { facts.append("for \(step.text("event"))") }
     if step.member("run") != nil { facts.append("run \(step.text("run"))") }
     if step.text("status") == "waiting", let until = step.instant("until") {

@@ -21,12 +21,16 @@ package struct Event: Sendable, Equatable {
         self.json = json
     }
 
-    /// An event of the server's own making. `data` must be a JSON object.
-    package init(internal name: String, id: ULID, key: String? = nil, at timestamp: Timestamp, data: [UInt8]) {
+    /// An event of the server's own making. `data`, and `user` if there is one, must be JSON objects.
+    package init(
+        internal name: String, id: ULID, key: String? = nil, at timestamp: Timestamp, data: [UInt8],
+        user: [UInt8]? = nil, version: String? = nil
+    ) {
         self.init(
             id: id, key: key, name: name, timestamp: timestamp,
             json: Self.json(
-                name: name, data: data[...], id: key ?? id.text, timestamp: timestamp, user: nil, version: nil))
+                name: name, data: data[...], id: key ?? id.text, timestamp: timestamp, user: user?[...],
+                version: version))
     }
 
     static func json(

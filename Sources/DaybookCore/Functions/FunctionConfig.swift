@@ -8,8 +8,12 @@ package enum Trigger: Sendable, Equatable {
     /// `condition` is an expression that must be true of the event too.
     case event(name: String, matches: [FieldMatch], condition: String? = nil)
     /// A cron text, with the rules of the zone it is meant in; the rules travel with it, so that the state stays a
-    /// function of the journal.
-    case cron(text: String, zone: ZoneRules)
+    /// function of the journal. `jitter`: ticks fire up to that many milliseconds later, each always by the same delay; 0
+    /// for none, else 1,000…300,000.
+    case cron(text: String, zone: ZoneRules, jitter: Int64 = 0)
+
+    package static let jitterMin: Int64 = 1_000
+    package static let jitterMax: Int64 = 300_000
 }
 
 /// What happens to ticks that were missed while nothing ran.
@@ -41,10 +45,12 @@ package struct FunctionConfig: Sendable, Equatable {
     package var finishTimeout: Int64?
     package var catchUp: CatchUp
     package var flow: FlowConfig
+    /// The step URL of a function that an app behind HTTP runs; nil for one of this program.
+    package var url: String?
 
     package init(
         id: String, app: String, name: String? = nil, triggers: [Trigger], retries: Int = 4, startTimeout: Int64? = nil,
-        finishTimeout: Int64? = nil, catchUp: CatchUp = .latest, flow: FlowConfig = FlowConfig()
+        finishTimeout: Int64? = nil, catchUp: CatchUp = .latest, flow: FlowConfig = FlowConfig(), url: String? = nil
     ) {
         self.id = id
         self.app = app
@@ -55,9 +61,11 @@ package struct FunctionConfig: Sendable, Equatable {
         self.finishTimeout = finishTimeout
         self.catchUp = catchUp
         self.flow = flow
+        self.url = url
     }
 
     package var attemptsMax: Int { retries + 1 }
+    package var isRemote: Bool { url != nil }
 
     /// Why the configuration cannot be used, or nil.
     package var problem: String? {
@@ -80,11 +88,19 @@ package struct FunctionConfig: Sendable, Equatable {
                         return "function '\(id)': trigger '\(name)': if: \(error)"
                     }
                 }
-            case .cron(let text, _):
+            case .cron(let text, let zone, let jitter):
+                for case .cron(text, zone, _) in triggers[..<index] {
+                    return "function '\(id)': cron '\(text)' is given twice"
+                }
                 do throws(CronError) {
                     _ = try CronSchedule(text)
                 } catch {
                     return "function '\(id)': \(error)"
+                }
+                if jitter != 0, !(Trigger.jitterMin...Trigger.jitterMax).contains(jitter) {
+                    return """
+                        function '\(id)': cron jitter must be at least 1s and less than or equal to 5m0s, not \(jitter) ms
+                        """
                 }
             }
         }

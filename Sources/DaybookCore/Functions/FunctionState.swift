@@ -7,6 +7,10 @@ struct FunctionState {
         let text: String
         let schedule: CronSchedule
         let zone: ZoneRules
+        /// Milliseconds.
+        let jitter: Int64
+        /// Of the function, for the delays of its ticks.
+        let function: String
         var next: Timestamp?
         var handled = TickNames()
 
@@ -17,6 +21,23 @@ struct FunctionState {
                 candidate = schedule.nextTick(after: end, in: zone)
             }
             return candidate
+        }
+
+        /// When a tick fires: itself, or with jitter a little later, each always by the same delay.
+        func fireTime(of tick: Timestamp) -> Timestamp {
+            guard jitter > 0 else { return tick }
+            let spread = UInt64(max(jitter - Trigger.jitterMin, 1))
+            let hash = DedupTable.Key(function: function, eventKey: "\(tick.milliseconds)").low
+            return tick + Trigger.jitterMin + Int64(hash % spread)
+        }
+
+        /// The newest tick that may fire at `wall`, if all from `first` on fire in their order: nil for all up to `wall`.
+        func horizon(from first: Timestamp, at wall: Timestamp) -> Timestamp {
+            guard jitter > 0 else { return wall }
+            let recent = max(first, Timestamp(milliseconds: wall.milliseconds - jitter))
+            let pending = schedule.ticks(from: recent, through: wall, limit: 1_000, in: zone)
+                .first { fireTime(of: $0) > wall }
+            return pending.map { Timestamp(milliseconds: $0.milliseconds - 1) } ?? wall
         }
     }
 
@@ -36,8 +57,11 @@ struct FunctionState {
             self.config.catchUp = .all(limit: min(max(limit, 1), CatchUp.limitMax))
         }
         for (index, trigger) in config.triggers.enumerated() {
-            guard case .cron(let text, let zone) = trigger, let schedule = try? CronSchedule(text) else { continue }
-            crons.append(Cron(trigger: index, text: text, schedule: schedule, zone: zone))
+            guard case .cron(let text, let zone, let jitter) = trigger, let schedule = try? CronSchedule(text) else {
+                continue
+            }
+            crons.append(
+                Cron(trigger: index, text: text, schedule: schedule, zone: zone, jitter: jitter, function: config.id))
         }
     }
 

@@ -17,7 +17,8 @@ extension Record {
         case reader.isKind("run.admitted"): self = .runAdmitted
         case reader.isKind("run.cancelling"): self = .runCancelling(reason: try reader.string("reason"))
         case reader.isKind("run.completed"): self = .runCompleted(output: try reader.bytes("out"))
-        case reader.isKind("run.failed"): self = .runFailed(error: try reader.bytes("error"))
+        case reader.isKind("run.failed"):
+            self = .runFailed(error: try reader.bytes("error"), output: reader.field("out")?.bytes)
         case reader.isKind("run.cancelled"): self = .runCancelled(reason: try reader.string("reason"))
         case reader.isKind("run.quarantined"): self = .runQuarantined(reason: try reader.string("reason"))
         case reader.isKind("event.received"): self = try reader.eventReceived()
@@ -29,6 +30,17 @@ extension Record {
             self = .waitStarted(
                 key: try reader.string("step"), event: try reader.string("event"), matches: try reader.matches(),
                 condition: reader.waitCondition(), due: try reader.instant("due"), length: try reader.integer("length"))
+        case reader.isKind("signal.started"):
+            self = .signalStarted(
+                key: try reader.string("step"), signal: try reader.string("signal"), due: try reader.instant("due"),
+                length: try reader.integer("length"))
+        case reader.isKind("defer.added"):
+            self = .deferAdded(
+                key: try reader.string("step"), function: try reader.string("fn"), input: try reader.bytes("input"))
+        case reader.isKind("defer.aborted"): self = .deferAborted(key: try reader.string("step"))
+        case reader.isKind("run.answered"):
+            self = .runAnswered(
+                version: try reader.version(), forcesPlan: reader.field("plan")?.bool ?? false)
         case reader.isKind("invoke.started"):
             self = .invokeStarted(
                 key: try reader.string("step"), function: try reader.string("fn"), child: try reader.ulid("child"),
@@ -57,6 +69,12 @@ extension Record {
         case reader.isKind("function.removed"): self = .functionRemoved(id: try reader.string("fn"))
         case reader.isKind("function.paused"): self = .functionPaused(id: try reader.string("fn"))
         case reader.isKind("function.resumed"): self = .functionResumed(id: try reader.string("fn"))
+        case reader.isKind("app.registered"):
+            guard let config = reader.field("config").flatMap({ AppConfig($0.fields) }) else {
+                throw reader.missing("config")
+            }
+            self = .appRegistered(config)
+        case reader.isKind("app.removed"): self = .appRemoved(id: try reader.string("app"))
         case reader.isKind("hold.dropped"):
             self = .holdDropped(
                 hold: try reader.ulid("hold"), function: try reader.string("fn"),
@@ -125,6 +143,12 @@ private struct PayloadReader {
 
     func attempt(of field: JSONFields.Field?) throws(RecordError) -> Int {
         guard let value = field?.integer, (0...Int64(Int32.max)).contains(value) else { throw missing("attempt") }
+        return Int(value)
+    }
+
+    /// A request version, as small as those of newer SDKs will be too.
+    func version() throws(RecordError) -> Int {
+        guard let value = field("version")?.integer, (0...1_000).contains(value) else { throw missing("version") }
         return Int(value)
     }
 
@@ -252,6 +276,8 @@ extension FunctionConfig {
                 app = field.string ?? ""
             } else if field.isNamed("name") {
                 name = field.string ?? ""
+            } else if field.isNamed("url") {
+                url = field.string
             } else if field.isNamed("retries") {
                 // What can be counted on without an overflow; a registration allows far less.
                 let value = field.integer ?? 4
@@ -295,6 +321,7 @@ extension Trigger {
         var condition: String?
         var matches: [FieldMatch] = []
         var zone: ZoneRules?
+        var jitter: Int64 = 0
         while let field = fields.next() {
             if field.isNamed("event") {
                 event = field.string
@@ -304,6 +331,9 @@ extension Trigger {
                 matches = [FieldMatch](field)
             } else if field.isNamed("if") {
                 condition = field.string
+            } else if field.isNamed("jitter") {
+                // What a registration allows; anything else is not from any version.
+                jitter = min(max(field.integer ?? 0, 0), Self.jitterMax)
             } else if field.isNamed("zone") {
                 zone = JSONView(field.bytes).flatMap { try? ZoneRules(json: $0) }
             }
@@ -311,7 +341,7 @@ extension Trigger {
         if let event {
             self = .event(name: event, matches: matches, condition: condition)
         } else if let cron, let zone {
-            self = .cron(text: cron, zone: zone)
+            self = .cron(text: cron, zone: zone, jitter: jitter)
         } else {
             return nil
         }
@@ -330,6 +360,21 @@ extension SystemState {
                 field.forEachElement { element in
                     if let function = Function(JSONFields.Field(value: element).fields) {
                         functions.append(function)
+                    } else {
+                        isReadable = false
+                    }
+                }
+            } else if field.isNamed("apps") {
+                field.forEachElement { element in
+                    var members = JSONFields.Field(value: element).fields
+                    var config: AppConfig?
+                    var isRemoved = false
+                    while let member = members.next() {
+                        if member.isNamed("config") { config = AppConfig(member.fields) }
+                        if member.isNamed("removed") { isRemoved = member.bool }
+                    }
+                    if let config {
+                        apps.append(App(config: config, isRemoved: isRemoved))
                     } else {
                         isReadable = false
                     }

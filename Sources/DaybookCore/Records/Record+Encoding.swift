@@ -41,6 +41,19 @@ extension Record {
             bytes.append(field: #","due":"#, due)
             bytes.append(json: #","length":"#)
             bytes.append(json: length)
+        case .signalStarted(let key, let signal, let due, let length):
+            bytes.add("step", key)
+            bytes.add("signal", signal)
+            bytes.add("due", due.milliseconds)
+            bytes.add("length", length)
+        case .deferAdded(let key, let function, let input):
+            bytes.add("step", key)
+            bytes.add("fn", function)
+            bytes.add("input", json: input)
+        case .deferAborted(let key): bytes.add("step", key)
+        case .runAnswered(let version, let forcesPlan):
+            bytes.add("version", Int64(version))
+            if forcesPlan { bytes.append(json: #","plan":true"#) }
         case .invokeStarted(let key, let function, let child, let due, let length):
             bytes.append(json: #","step":"#)
             bytes.append(jsonString: key)
@@ -61,9 +74,10 @@ extension Record {
         case .runCompleted(let output):
             bytes.append(json: #","out":"#)
             bytes.append(contentsOf: output)
-        case .runFailed(let error):
+        case .runFailed(let error, let output):
             bytes.append(json: #","error":"#)
             bytes.append(contentsOf: error)
+            bytes.add("out", json: output)
         case .runCancelling(let reason), .runCancelled(let reason), .runQuarantined(let reason):
             bytes.append(json: #","reason":"#)
             bytes.append(jsonString: reason)
@@ -97,6 +111,10 @@ extension Record {
         case .functionRemoved(let id), .functionPaused(let id), .functionResumed(let id):
             bytes.append(json: #","fn":"#)
             bytes.append(jsonString: id)
+        case .appRegistered(let app):
+            bytes.begin("config")
+            app.append(to: &bytes)
+        case .appRemoved(let id): bytes.add("app", id)
         case .holdDropped(let hold, let function, let reason, let detail):
             bytes.add("hold", hold)
             bytes.add("fn", function)
@@ -240,6 +258,7 @@ extension FunctionConfig {
         bytes.append(jsonString: app)
         bytes.append(json: #","name":"#)
         bytes.append(jsonString: name)
+        bytes.add("url", url)
         bytes.append(json: #","retries":"#)
         bytes.append(json: retries)
         if let startTimeout {
@@ -273,9 +292,10 @@ extension FunctionConfig {
                     bytes.append(json: #","match":"#)
                     bytes.append(matches)
                 }
-            case .cron(let text, let zone):
+            case .cron(let text, let zone, let jitter):
                 bytes.append(json: #"{"cron":"#)
                 bytes.append(jsonString: text)
+                if jitter > 0 { bytes.add("jitter", jitter) }
                 bytes.append(json: #","zone":"#)
                 zone.append(to: &bytes)
             }
@@ -314,7 +334,19 @@ extension SystemState {
             }
             bytes.append(json: "]}")
         }
-        bytes.append(json: #"],"claims":["#)
+        bytes.append(UInt8(ascii: "]"))
+        if !apps.isEmpty {
+            bytes.append(json: #","apps":["#)
+            for app in apps {
+                bytes.beginElement()
+                bytes.append(json: #"{"config":"#)
+                app.config.append(to: &bytes)
+                if app.isRemoved { bytes.append(json: #","removed":true"#) }
+                bytes.append(UInt8(ascii: "}"))
+            }
+            bytes.append(UInt8(ascii: "]"))
+        }
+        bytes.append(json: #","claims":["#)
         for (index, claim) in claims.enumerated() {
             if index > 0 { bytes.append(UInt8(ascii: ",")) }
             bytes.append(json: #"{"claim":"#)

@@ -21,6 +21,9 @@ package enum Record: Equatable, Sendable {
     /// New events start no run of it, and its runs stand still until it is resumed.
     case functionPaused(id: String)
     case functionResumed(id: String)
+    /// An app behind a URL was registered, or said something new.
+    indirect case appRegistered(AppConfig)
+    case appRemoved(id: String)
     /// A debounce or batch came due and starts no run after all; its events stand in the journal as they came.
     case holdDropped(hold: ULID, function: String, reason: Dropped.Reason, detail: String)
     /// The next tick of a trigger; nil when its schedule has none.
@@ -53,11 +56,19 @@ package enum Record: Equatable, Sendable {
     case sleepStarted(key: String, due: Timestamp, length: Int64, isUntil: Bool)
     indirect case waitStarted(
         key: String, event: String, matches: [FieldMatch], condition: WaitCondition?, due: Timestamp, length: Int64)
+    /// Who waited for the same signal before does not any more.
+    case signalStarted(key: String, signal: String, due: Timestamp, length: Int64)
     case invokeStarted(key: String, function: String, child: ULID, due: Timestamp, length: Int64)
+    /// A function starts with that input once the run has ended.
+    indirect case deferAdded(key: String, function: String, input: [UInt8])
+    case deferAborted(key: String)
+    /// How the app that runs the function wants to be called from now on.
+    case runAnswered(version: Int, forcesPlan: Bool)
     /// The code between steps failed and will be tried again.
     case attemptFailed(attempt: Int, error: [UInt8], retryAt: Timestamp)
     case runCompleted(output: [UInt8])
-    case runFailed(error: [UInt8])
+    /// `output` is what an app answered, where that is something else than the error.
+    case runFailed(error: [UInt8], output: [UInt8]? = nil)
     /// The run is being cancelled; somebody listens for its end, so that its event is read first.
     case runCancelling(reason: String)
     case runCancelled(reason: String)
@@ -72,6 +83,8 @@ package enum Record: Equatable, Sendable {
         case .functionRemoved: "function.removed"
         case .functionPaused: "function.paused"
         case .functionResumed: "function.resumed"
+        case .appRegistered: "app.registered"
+        case .appRemoved: "app.removed"
         case .holdDropped: "hold.dropped"
         case .cronScheduled: "cron.scheduled"
         case .cronTicked: "cron.ticked"
@@ -88,7 +101,11 @@ package enum Record: Equatable, Sendable {
         case .stepInterrupted: "step.interrupted"
         case .sleepStarted: "sleep.started"
         case .waitStarted: "wait.started"
+        case .signalStarted: "signal.started"
         case .invokeStarted: "invoke.started"
+        case .deferAdded: "defer.added"
+        case .deferAborted: "defer.aborted"
+        case .runAnswered: "run.answered"
         case .attemptFailed: "attempt.failed"
         case .runCompleted: "run.completed"
         case .runFailed: "run.failed"
@@ -114,6 +131,22 @@ package enum StepOperation: String, Sendable, Equatable, CaseIterable {
     case wait
     case invoke
     case send
+    /// A wait for a signal.
+    case signal
+    /// A request that the server made in the function's place.
+    case fetch
+    /// The same, to a language model.
+    case infer
+    /// An older form of `run`, whose result stands in calls as it is.
+    case step
+
+    /// Whether something is executed for it, which may fail and be tried again.
+    package var hasAttempts: Bool {
+        switch self {
+        case .run, .step, .fetch, .infer: true
+        case .sleep, .wait, .signal, .invoke, .send: false
+        }
+    }
 }
 
 package struct StepOutcome: Equatable, Sendable {
@@ -238,12 +271,19 @@ package struct SystemState: Equatable, Sendable {
         package var isWhole: Bool
     }
 
+    package struct App: Equatable, Sendable {
+        package var config: AppConfig
+        package var isRemoved: Bool
+    }
+
     package var functions: [Function]
+    package var apps: [App]
     package var claims: [Claim]
     package var clockOffset: Int64
 
-    package init(functions: [Function] = [], claims: [Claim] = [], clockOffset: Int64 = 0) {
+    package init(functions: [Function] = [], apps: [App] = [], claims: [Claim] = [], clockOffset: Int64 = 0) {
         self.functions = functions
+        self.apps = apps
         self.claims = claims
         self.clockOffset = clockOffset
     }

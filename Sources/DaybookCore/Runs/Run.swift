@@ -5,6 +5,8 @@ struct OpenStep {
     enum Kind {
         case sleep(isUntil: Bool)
         indirect case wait(event: String, matches: [FieldMatch], condition: WaitCondition?)
+        /// `isReplaced` when another step has taken the signal: only its timeout is left.
+        case signal(name: String, isReplaced: Bool)
         case invoke(child: ULID)
         /// Waits for its next attempt. A suspect was under way when the process died.
         case retry(isSuspect: Bool)
@@ -50,6 +52,10 @@ final class Run {
     var extras: RunExtras?
     /// The last time a condition of it failed on an event; not part of the state.
     var matchProblem: String?
+    /// What only runs of apps behind a URL have; nil for the others.
+    var remote: RunRemote?
+    /// What the last failed attempt said, of a step or of the code between them; not part of the state.
+    var lastFailure: String?
     /// Few; in the order in which they were opened.
     var open: [OpenStep] = []
     /// The snapshot that has this run's state already; see `Core+Snapshot.swift`.
@@ -97,6 +103,24 @@ final class RunExtras {
     }
 }
 
+/// What the app that runs a function behind a URL has said about a run.
+final class RunRemote {
+    struct Deferred {
+        let key: String
+        let function: String
+        /// A JSON object; empty once it is aborted.
+        var input: [UInt8]
+        var isAborted: Bool
+    }
+
+    /// 1 or 2; nil until the first answer told it.
+    var requestVersion: Int?
+    /// Calls ask for plans: the app is to report new steps and to run none.
+    var forcesPlan = false
+    /// What starts when the run has ended, in the order in which it was asked for.
+    var deferred: [Deferred] = []
+}
+
 /// What others may see of an unfinished run.
 package struct RunSummary: Sendable, Equatable {
     package enum Status: String, Sendable {
@@ -108,6 +132,7 @@ package struct RunSummary: Sendable, Equatable {
         package enum Kind: String, Sendable {
             case sleep
             case wait
+            case signal
             case invoke
             case retry
         }
@@ -119,7 +144,7 @@ package struct RunSummary: Sendable, Equatable {
         package var attempt: Int
         /// For a retry: it may begin now.
         package var isReady: Bool
-        /// For an invoke: the run it waits for. For a wait: the event's name.
+        /// For an invoke: the run it waits for. For a wait: the event's name. For a signal: its name.
         package var detail: String?
     }
 
@@ -141,7 +166,27 @@ package struct RunSummary: Sendable, Equatable {
     package var problems: [String]
     /// Why it does not execute although it has something to do.
     package var waiting: Waiting?
+    /// What the app that runs it said last: 1 or 2; nil until it did, and for functions of this program.
+    package var requestVersion: Int?
+    package var forcesPlan: Bool
+    /// What starts when the run has ended, in the order in which it was asked for.
+    package var deferred: [Deferred]
+    /// The message of the last failed attempt that this process knows of, of a step or of the code between steps.
+    package var lastFailure: String?
     package var open: [Open]
+
+    /// A follow-up.
+    package struct Deferred: Sendable, Equatable {
+        package var key: String
+        package var function: String
+        package var isAborted: Bool
+
+        package init(key: String, function: String, isAborted: Bool = false) {
+            self.key = key
+            self.function = function
+            self.isAborted = isAborted
+        }
+    }
 
     package enum Waiting: Sendable, Equatable {
         /// A limit on what executes at the same time; `key` is the value of its key.

@@ -10,8 +10,9 @@ struct SnapshotInProgress {
 }
 
 extension Core {
-    /// Raised when the format changes; a snapshot of a newer version is ignored. The first had no flow control.
-    private static let snapshotVersion: UInt64 = 2
+    /// Raised when the format changes; a snapshot of a newer version is ignored. The first had no flow control,
+    /// the second neither signals nor what apps behind a URL say about runs.
+    private static let snapshotVersion: UInt64 = 3
 
     /// The whole state as bytes: equal states give equal bytes.
     package var encodedState: [UInt8] {
@@ -187,6 +188,9 @@ extension Core {
             setTimer(step, of: run)
             if case .wait(let event, _, _) = step.kind, let entry = entry(of: step, run.id) {
                 waits.add(entry, on: event)
+            }
+            if case .signal(let name, isReplaced: false) = step.kind {
+                signals[name] = SignalWaiter(run: run.id, number: step.number)
             }
         }
     }

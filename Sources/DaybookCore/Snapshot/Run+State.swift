@@ -28,6 +28,8 @@ extension Run {
         writer.write(isParked)
         writer.write(extras != nil)
         if let extras { extras.write(to: &writer) }
+        writer.write(remote != nil)
+        if let remote { remote.write(to: &writer) }
         writer.write(UInt64(open.count))
         for step in open {
             writer.write(step.key)
@@ -48,6 +50,9 @@ extension Run {
                     writer.write(condition.source)
                     writer.write(condition.captured)
                 }
+            case .signal(let name, let isReplaced):
+                writer.write(isReplaced ? 8 as UInt64 : 7)
+                writer.write(name)
             case .invoke(let child):
                 writer.write(3 as UInt64)
                 writer.write(child)
@@ -83,6 +88,7 @@ extension Run {
         stateBytes = try reader.amount(max: .max >> 8)
         isParked = try reader.bool()
         if version >= 2, try reader.bool() { extras = try RunExtras(from: &reader) }
+        if version >= 3, try reader.bool() { remote = try RunRemote(from: &reader) }
         for _ in 0..<(try reader.count()) {
             let key = try reader.string()
             let opening = try reader.counter()
@@ -106,9 +112,43 @@ extension Run {
             case 3: kind = .invoke(child: try reader.id())
             case 4: kind = .retry(isSuspect: false)
             case 5: kind = .retry(isSuspect: true)
+            case 7 where version >= 3: kind = .signal(name: try reader.string(), isReplaced: false)
+            case 8 where version >= 3: kind = .signal(name: try reader.string(), isReplaced: true)
             default: throw SnapshotError("step '\(key)' of run \(id.text) is of an unknown kind")
             }
             open.append(OpenStep(key: key, kind: kind, number: opening, due: due, attempt: attempt))
+        }
+    }
+}
+
+extension RunRemote {
+    func write(to writer: inout StateWriter) {
+        writer.write(requestVersion ?? 0)
+        writer.write(forcesPlan)
+        writer.write(UInt64(deferred.count))
+        for deferred in deferred {
+            writer.write(deferred.key)
+            writer.write(deferred.function)
+            writer.write(deferred.isAborted)
+            writer.write(deferred.input)
+        }
+    }
+
+    convenience init(from reader: inout StateReader) throws(SnapshotError) {
+        self.init()
+        let version = try reader.amount()
+        requestVersion = version == 0 ? nil : version
+        forcesPlan = try reader.bool()
+        for _ in 0..<(try reader.count()) {
+            let key = try reader.string()
+            let function = try reader.string()
+            let isAborted = try reader.bool()
+            let input = try reader.text()
+            // It becomes part of an event.
+            guard isAborted ? input.isEmpty : (try? JSONText.check(input)) != nil else {
+                throw SnapshotError("a follow-up in the snapshot is not JSON")
+            }
+            deferred.append(Deferred(key: key, function: function, input: input, isAborted: isAborted))
         }
     }
 }

@@ -9,6 +9,7 @@ extension FunctionDetail {
             json.append(member: "id", config.id)
             json.append(member: "app", config.app)
             json.append(member: "name", config.name)
+            json.append(member: "url", config.url)
             json.append(member: "triggers", list: config.triggers) { $0.append(to: &$1) }
             json.append(member: "retries", config.retries)
             json.append(member: "startTimeoutMilliseconds", config.startTimeout)
@@ -38,7 +39,9 @@ extension Trigger {
             case .event(let name, _, let condition):
                 json.append(member: "event", name)
                 json.append(member: "if", condition)
-            case .cron(let text, _): json.append(member: "cron", text)
+            case .cron(let text, _, let jitter):
+                json.append(member: "cron", text)
+                if jitter > 0 { json.append(member: "jitterMilliseconds", jitter) }
             }
         }
     }

@@ -14,7 +14,7 @@ package struct FunctionTick: Sendable, Equatable {
     ) -> [FunctionTick] {
         var ticks: [FunctionTick] = []
         for function in functions where !function.isRemoved {
-            for case .cron(let text, let zone) in function.config.triggers {
+            for case .cron(let text, let zone, _) in function.config.triggers {
                 guard let schedule = try? CronSchedule(text) else { continue }
                 var last = instant
                 for _ in 0..<count {

@@ -37,6 +37,15 @@ extension RunDetail {
             step.append(to: &json)
         }
         json.append(UInt8(ascii: "]"))
+        if !deferred.isEmpty {
+            json.append(member: "deferred", list: deferred) { deferred, json in
+                json.appendObject { json in
+                    json.append(member: "step", deferred.key)
+                    json.append(member: "function", deferred.function)
+                    if deferred.isAborted { json.append(json: #","aborted":true"#) }
+                }
+            }
+        }
         if let output {
             json.append(json: #","output":"#)
             json.append(contentsOf: output)
@@ -122,6 +131,7 @@ extension StepDetail {
         json.append(member: "endedAt", endedAt)
         json.append(member: "until", due)
         json.append(member: "event", event)
+        json.append(member: "signal", signal)
         if let child {
             json.append(json: #","run":"#)
             json.append(jsonString: child.id.text)

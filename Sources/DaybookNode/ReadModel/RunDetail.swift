@@ -48,6 +48,8 @@ package struct StepDetail: Sendable, Equatable {
     package var due: Timestamp?
     /// The event that a wait is for.
     package var event: String?
+    /// The signal that a wait is for.
+    package var signal: String?
     /// The run that an invoke started, and its function.
     package var child: (id: ULID, function: String)?
     package var copiedFrom: ULID?
@@ -61,7 +63,7 @@ package struct StepDetail: Sendable, Equatable {
     package static func == (a: StepDetail, b: StepDetail) -> Bool {
         a.key == b.key && a.operation == b.operation && a.status == b.status && a.startedAt == b.startedAt
             && a.endedAt == b.endedAt && a.attempts == b.attempts && a.output == b.output && a.error == b.error
-            && a.due == b.due && a.event == b.event && a.child?.id == b.child?.id
+            && a.due == b.due && a.event == b.event && a.signal == b.signal && a.child?.id == b.child?.id
             && a.child?.function == b.child?.function && a.copiedFrom == b.copiedFrom
     }
 }
@@ -87,8 +89,11 @@ package struct RunDetail: Sendable {
     package private(set) var attempts: [AttemptDetail] = []
     /// In the order in which they began.
     package private(set) var steps: [StepDetail] = []
+    /// Of a failed run what an app answered, where that is something else than `error`.
     package private(set) var output: [UInt8]?
     package private(set) var error: [UInt8]?
+    /// What starts, or has started, when it has ended, in the order in which it was asked for.
+    package private(set) var deferred: [RunSummary.Deferred] = []
     /// Why it was cancelled or set aside.
     package private(set) var reason: String?
     /// The event it was given, when it is at hand or was read; of a batch, an array of all its events.
@@ -145,6 +150,15 @@ package struct RunDetail: Sendable {
             steps[index].startedAt = time
             steps[index].due = due
             steps[index].event = event
+        case .signalStarted(let key, let signal, let due, _):
+            let index = position(of: key, .signal)
+            steps[index].startedAt = time
+            steps[index].due = due
+            steps[index].signal = signal
+        case .deferAdded(let key, let function, _):
+            deferred.append(RunSummary.Deferred(key: key, function: function))
+        case .deferAborted(let key):
+            for index in deferred.indices where deferred[index].key == key { deferred[index].isAborted = true }
         case .invokeStarted(let key, let function, let child, let due, _):
             let index = position(of: key, .invoke)
             steps[index].startedAt = time
@@ -155,7 +169,7 @@ package struct RunDetail: Sendable {
                 AttemptDetail(
                     attempt: attempt, outcome: .failed, endedAt: time, duration: nil, error: error, retryAt: retryAt))
         case .runCompleted(let output): end(.completed, at: time, output: output)
-        case .runFailed(let error): end(.failed, at: time, error: error)
+        case .runFailed(let error, let output): end(.failed, at: time, output: output, error: error)
         case .runCancelled(let reason): end(.cancelled, at: time, reason: reason)
         case .runCancelling(let reason): self.reason = reason
         case .runQuarantined(let reason): end(.quarantined, at: time, reason: reason)
@@ -180,7 +194,7 @@ package struct RunDetail: Sendable {
         steps[index].output = outcome.output
         steps[index].endedAt = time
         steps[index].copiedFrom = outcome.copiedFrom
-        if outcome.operation == .run, outcome.copiedFrom == nil {
+        if outcome.operation.hasAttempts, outcome.copiedFrom == nil {
             add(
                 AttemptDetail(
                     attempt: outcome.attempt, outcome: .completed, endedAt: time, duration: outcome.duration),
@@ -196,7 +210,7 @@ package struct RunDetail: Sendable {
         steps[index].error = failure.error
         steps[index].endedAt = failure.retryAt == nil ? time : nil
         steps[index].copiedFrom = failure.copiedFrom
-        if failure.operation == .run, failure.copiedFrom == nil {
+        if failure.operation.hasAttempts, failure.copiedFrom == nil {
             // The last attempt of a step that took its process down has ended with the process.
             if let last = steps[index].attempts.last, last.attempt == failure.attempt, last.outcome == .interrupted {
                 steps[index].attempts[steps[index].attempts.count - 1].error = failure.error

@@ -40,6 +40,8 @@ package struct RunRow: Sendable, Equatable {
     package var problems: [String] = []
     /// Why it was set aside.
     package var reason: String?
+    /// The message of the last failed attempt that this process knows of.
+    package var lastFailure: String?
 
     /// An unfinished run, as the core has it.
     package init(_ summary: RunSummary) {
@@ -53,6 +55,7 @@ package struct RunRow: Sendable, Equatable {
         open = summary.open
         waitingFor = summary.waiting
         problems = summary.problems
+        lastFailure = summary.lastFailure
     }
 
     /// A finished run, from what the journal's index has of it.
@@ -94,6 +97,7 @@ package struct RunRow: Sendable, Equatable {
         if let waitingFor { waitingFor.append(asMemberTo: &json) }
         json.append(member: "postponed", postponed)
         json.append(member: "problems", problems)
+        json.append(member: "lastFailure", lastFailure)
         if !open.isEmpty {
             json.append(json: #","waiting":["#)
             for (index, wait) in open.enumerated() {
@@ -146,6 +150,9 @@ extension RunSummary.Open {
         case .sleep: break
         case .wait:
             json.append(json: #","event":"#)
+            json.append(jsonString: detail ?? "")
+        case .signal:
+            json.append(json: #","signal":"#)
             json.append(jsonString: detail ?? "")
         case .invoke:
             json.append(json: #","run":"#)

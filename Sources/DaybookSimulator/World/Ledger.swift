@@ -419,7 +419,7 @@ final class Ledger: @unchecked Sendable {
     /// Functions whose newest tick is not on record, although it was due while the server was up.
     func lateTick(at wall: Timestamp, since start: Timestamp) -> String? {
         for (id, function) in functions.sorted(by: { $0.key < $1.key }) where !function.isRemoved {
-            for case .cron(let text, _) in function.config.triggers {
+            for case .cron(let text, _, _) in function.config.triggers {
                 guard let schedule = try? CronSchedule(text),
                     let due = schedule.latestTick(atOrBefore: wall, notBefore: start + 1, in: .utc),
                     due > function.registeredAt + 1_000

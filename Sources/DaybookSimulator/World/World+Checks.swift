@@ -104,7 +104,7 @@ extension World {
                 let text = JSONView(output)?.string ?? "?"
                 if expected.contains(.completed(text)) { continue }
                 ledger.violate("run \(id.text) of \(run.function) returned \(text); its records say \(expected[0])")
-            case .runFailed(let error):
+            case .runFailed(let error, _):
                 let name = JSONView(error)?.member("name")?.string ?? "?"
                 if expected.contains(.failed(name)) { continue }
                 if name == "EventDecodingError", case .minutes = program.start { continue }

@@ -9,6 +9,11 @@ extension Core {
         appStates.first { $0.config.id == id && !$0.isRemoved }?.config
     }
 
+    /// Functions of the app behind a URL that are registered.
+    package func functionCount(ofApp id: String) -> Int {
+        functions.count { $0.config.app == id && $0.config.isRemote && !$0.isRemoved }
+    }
+
     func register(_ app: AppConfig, _ configs: [FunctionConfig]) -> Answer {
         if app.id.isEmpty { return .refused(.invalidFunction("an app needs a name")) }
         if let stray = configs.first(where: { $0.app != app.id || !$0.isRemote }) {

@@ -40,7 +40,7 @@ package enum RetryAfter: Sendable, Equatable {
 }
 
 /// Why a call failed, as the run's record and its output have it.
-package struct CallFailure: Sendable, Equatable {
+package struct CallFailure: Error, Sendable, Equatable {
     /// A JSON object with `error` (the server's own short text), `name`, `message` and, if known, `stack` and `cause`.
     package var error: [UInt8]
     /// The raw output: what the app answered as JSON, text as a JSON string.

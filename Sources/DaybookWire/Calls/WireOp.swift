@@ -1,6 +1,6 @@
 /// One element of a 206 answer: something the SDK did, or wants done.
 package struct WireOp: Sendable {
-    /// Results and errors are raw JSON.
+    /// Results, errors and inputs are canonical JSON.
     package enum Kind: Sendable {
         /// A step ran. Its memo is `{"data":…}`.
         case stepRun(data: [UInt8])
@@ -14,9 +14,11 @@ package struct WireOp: Sendable {
         case stepPlanned
         /// A duration, a date, or text that is neither: see `WireTime`.
         case sleep(text: String)
+        /// Without a timeout, `""`, it has timed out at once.
         case waitForEvent(event: String, timeout: String, condition: String?)
+        /// Without a timeout, `""`, for a year.
         case waitForSignal(signal: String, timeout: String, replacesOther: Bool)
-        /// `data` is an object, `{}` when there is none; `user` an object.
+        /// `data` is an object, `{}` when there is none; `user` an object. Without a timeout, `""`, for a year.
         case invoke(function: String, data: [UInt8], user: [UInt8]?, version: String?, timeout: String)
         case gateway(GatewayRequest)
         case aiGateway(AIGatewayRequest)
@@ -37,11 +39,14 @@ package struct WireOp: Sendable {
         package var message: String
         /// Whether the step has failed (true) or the whole run (false).
         package var failsStep: Bool
+        /// Nothing fails: the op, a defer, is left out and the message is logged.
+        package var isIgnored: Bool
 
-        package init(name: String, message: String, failsStep: Bool) {
+        package init(name: String, message: String, failsStep: Bool, isIgnored: Bool = false) {
             self.name = name
             self.message = message
             self.failsStep = failsStep
+            self.isIgnored = isIgnored
         }
     }
 
@@ -64,6 +69,7 @@ package struct WireOp: Sendable {
     package var isLazy: Bool {
         switch kind {
         case .deferAdd, .deferAbort: true
+        case .malformed(let malformed): malformed.isIgnored
         default: false
         }
     }

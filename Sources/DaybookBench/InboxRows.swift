@@ -46,16 +46,16 @@ func inboxFigures(_ directory: String) async throws -> [Figure] {
     for number in 0..<files { try write(text, to: "many-\(number)", disk) }
     firstStep.expect(events)
     bench.ended.expect(events)
-    let before = await bench.node.flushStatistics()
+    let before = await bench.node.currentStatistics()
     let start = clock.now
     for number in 0..<files { try disk.rename("many-\(number)", to: "inbox/many-\(number).jsonl") }
     await bench.ended.all()
     let elapsed = seconds(clock.now - start)
-    let after = await bench.node.flushStatistics()
+    let after = await bench.node.currentStatistics()
     inbox.stop()
     await bench.stop()
     let raw = try measureRaw(
-        directory: directory, flushes: after.batches - before.batches, bytes: after.bytes - before.bytes)
+        directory: directory, flushes: after.batches - before.batches, bytes: after.batchBytes - before.batchBytes)
     return [
         Figure(
             name: "inbox: file to first step, median", value: latencies[latencies.count / 2], unit: "ms", most: 10,

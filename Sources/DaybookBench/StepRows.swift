@@ -105,7 +105,7 @@ func measureSteps(directory: String, runs: Int, steps: Int) async throws -> Step
     }
     try await bench.prepared()
     bench.ended.expect(runs)
-    let before = await bench.node.flushStatistics()
+    let before = await bench.node.currentStatistics()
     let clock = ContinuousClock()
     let start = clock.now
     let cpuStart = processorSeconds()
@@ -113,11 +113,11 @@ func measureSteps(directory: String, runs: Int, steps: Int) async throws -> Step
     await bench.ended.all()
     let seconds = seconds(clock.now - start)
     let cpu = processorSeconds() - cpuStart
-    let after = await bench.node.flushStatistics()
+    let after = await bench.node.currentStatistics()
     await bench.stop()
     return StepMeasurement(
         steps: runs * steps, seconds: seconds, processorSeconds: cpu, flushes: after.batches - before.batches,
-        bytes: after.bytes - before.bytes)
+        bytes: after.batchBytes - before.batchBytes)
 }
 
 struct StepMeasurement {

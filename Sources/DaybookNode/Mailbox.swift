@@ -2,6 +2,7 @@ import Daybook
 import DaybookCore
 import DaybookSystem
 import DaybookValues
+import DaybookWire
 
 /// What the node's writer is asked to do.
 enum Submission {
@@ -14,6 +15,14 @@ enum Submission {
     case end(LiveRun, RunOutcome)
     /// The run's record was read, or could not be.
     case loaded(LiveRun, Result<LoadedRun, LoadError>)
+    /// The record of a run behind a URL was read, or could not be.
+    case remoteLoaded(ULID, Result<LoadedRun, LoadError>)
+    /// An app has answered.
+    case called(run: ULID, app: String, call: ULID, CallOutcome)
+    /// A request that the server made for a step is over.
+    case requested(run: ULID, key: String, GatewayOutcome)
+    /// An app reports steps while a call goes on.
+    case checkpoint(run: ULID, call: ULID?, ops: [WireOp], reply: @Sendable (CheckpointAnswer) -> Void)
     /// The reply is called once what the command caused is flushed.
     case command(Command, reply: @Sendable (Answer) -> Void)
     /// Looks at the state, all of which is flushed at that moment.

@@ -49,22 +49,22 @@ extension Node {
 
     /// Puts a run off whose record cannot be read because a call failed. It is tried again for as long as that takes, at
     /// first after a second, at last every minute; nothing of it is lost meanwhile. Writer.
-    func postpone(_ run: LiveRun, because reason: String) {
-        var backOff = run.backOff ?? postponed[run.id] ?? BackOff(limit: 60_000)
+    func postpone(_ id: ULID, _ known: BackOff?, because reason: String) {
+        var backOff = known ?? postponed[id] ?? BackOff(limit: 60_000)
         let wait = backOff.next()
         if postponed.isEmpty {
             logger.warning(
                 "runs cannot be read for now; they are tried again until they can",
-                metadata: ["run": "\(run.id.text)", "reason": "\(reason)"])
+                metadata: ["run": "\(id.text)", "reason": "\(reason)"])
         }
         if backOff.failures == Self.readFailuresUntilNamed {
             // One file that stays unreadable when others are not is for somebody to look at.
             logger.error(
                 "a run stands still because its record cannot be read; it is tried again every minute",
-                metadata: ["run": "\(run.id.text)", "reason": "\(reason)"])
+                metadata: ["run": "\(id.text)", "reason": "\(reason)"])
         }
-        postponed.add(run.id, backOff, due: nowNanoseconds + nanoseconds(wait))
-        postponedReasons.withLock { $0[run.id] = reason }
+        postponed.add(id, backOff, due: nowNanoseconds + nanoseconds(wait))
+        postponedReasons.withLock { $0[id] = reason }
     }
 
     /// Tries again what is due. Writer.

@@ -138,6 +138,7 @@ extension Node {
         case .close(let id):
             if waitingRuns.remove(id) { leaveSlot(id) }
             settlePostponed(id)
+            if let run = remotes[id] { forget(run) }
             guard let run = live[id] else { break }
             run.isClosing = true
             run.execution?.close(.now)
@@ -152,6 +153,7 @@ extension Node {
 
     private func deliver(_ id: ULID, _ key: StepKey, _ delivery: Delivery) {
         guard let run = live[id] else {
+            if deliverRemote(id, key.text, delivery) { return }
             // Loading it finds in the record what would be delivered.
             start(id, input: nil)
             return
@@ -199,6 +201,9 @@ extension Node {
         }
         // A run of a paused function is started by `resume`.
         guard !postponed.isWaiting(id), !core.isPaused(run: id) else { return leaveSlot(id) }
+        if let summary = core.summary(of: id), isRemote(summary.function) {
+            return startRemote(id, summary: summary, input: input)
+        }
         guard activeCount < configuration.liveRunsMax else {
             waitingRuns.append(
                 id, score: core.score(of: id), input: input, bytesMax: configuration.waitingInputBytesMax)
@@ -239,7 +244,7 @@ extension Node {
         case .failure(let error):
             forget(run)
             if error.isTemporary {
-                postpone(run, because: error.description)
+                postpone(run.id, run.backOff, because: error.description)
             } else {
                 settlePostponed(run.id)
                 mailbox.post(
@@ -275,7 +280,7 @@ extension Node {
         guard run.isLive else { return }
         forget(run)
         if case .unreadableMemo(_, let error) = outcome, core.hasRun(run.id) {
-            postpone(run, because: LoadError(reading: error).description)
+            postpone(run.id, run.backOff, because: LoadError(reading: error).description)
             return
         }
         settlePostponed(run.id)
@@ -385,7 +390,9 @@ extension Node {
         // Something has come for a run that was put off. What comes for a paused one tells nobody, so it has to be looked
         // at when that ends.
         for id in ids
-        where live[id] == nil && !waitingRuns.contains(id) && postponed[id] == nil && !core.isPaused(run: id) {
+        where live[id] == nil && remotes[id] == nil && !waitingRuns.contains(id) && postponed[id] == nil
+            && !core.isPaused(run: id)
+        {
             decide(.park(run: id), at: time)
         }
     }
@@ -403,8 +410,10 @@ extension Node {
     private func end(
         _ id: ULID, _ end: RunEnd, attemptsLeft: Int, reply: @escaping @Sendable (Answer) -> Void
     ) {
-        guard core.needsInput(toEnd: id), live[id]?.execution == nil, let summary = core.summary(of: id) else {
-            mailbox.post(.command(.end(run: id, end, input: live[id]?.input ?? Self.noInput), reply: reply))
+        let isLoaded = live[id]?.execution != nil || remotes[id].map { !$0.isLoading } ?? false
+        guard core.needsInput(toEnd: id), !isLoaded, let summary = core.summary(of: id) else {
+            let input = live[id]?.input ?? remotes[id]?.input ?? Self.noInput
+            mailbox.post(.command(.end(run: id, end, input: input), reply: reply))
             return
         }
         loader.load(

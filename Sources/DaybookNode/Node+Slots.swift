@@ -15,6 +15,11 @@ enum SlotNews {
     case unused(ULID)
     /// The node wants to load the run, once it has a slot.
     case activate(ULID)
+    // The same of runs behind a URL.
+    case remoteActivate(RemoteRun)
+    case remoteWants(RemoteRun, Int)
+    case remoteSurplus(RemoteRun)
+    case remoteIdle(RemoteRun)
 }
 
 // Functions with limits: their runs move only while they hold a slot. The core says who holds how many; a run's own
@@ -59,15 +64,41 @@ extension Node {
             case .surplus(let id): decide(.returnSlots(run: id, count: 1), at: time, releasing: false)
             case .unused(let id):
                 // It may have come to life since.
-                guard live[id] == nil, !waitingRuns.contains(id) else { continue }
+                guard live[id] == nil, remotes[id] == nil, remotesLeaving[id] == nil, !waitingRuns.contains(id),
+                    !core.isGated(id) || !isWaitingToCall(id)
+                else { continue }
                 decide(.yield(run: id), at: time, releasing: false)
             case .activate(let id):
-                guard live[id] == nil, !waitingRuns.contains(id), !postponed.isWaiting(id) else { continue }
+                guard live[id] == nil, remotes[id] == nil, !waitingRuns.contains(id), !postponed.isWaiting(id) else {
+                    continue
+                }
                 decide(.activate(run: id), at: time, releasing: false)
+            case .remoteActivate(let run):
+                guard run.isLive, run.slots == 0 else { continue }
+                decide(.activate(run: run.id), at: time, releasing: false)
+            case .remoteWants(let run, let count):
+                guard run.isLive, run.slots > 0 else { continue }
+                decide(.wantSlots(run: run.id, count: count), at: time, releasing: false)
+            case .remoteSurplus(let run):
+                let surplus = run.slots - max(1, run.calls.count + run.readyCount)
+                guard run.isLive, run.slots > 0, surplus > 0 else { continue }
+                run.slots -= surplus
+                decide(.returnSlots(run: run.id, count: surplus), at: time, releasing: false)
+            case .remoteIdle(let run):
+                // When it is not so any more, it says so again.
+                guard run.isLive, run.slots > 0, run.isIdle, !granted.contains(run.id) else { continue }
+                run.slots = 0
+                run.slotsWanted = 0
+                decide(.yield(run: run.id), at: time, releasing: false)
             }
             for case .grantSlot(let id) in core.effects { granted.insert(id) }
             releaseEffects()
         }
+    }
+
+    private func isWaitingToCall(_ id: ULID) -> Bool {
+        guard let summary = core.summary(of: id), let app = core.function(summary.function)?.app else { return false }
+        return remoteCalls.isWaiting(id, app)
     }
 
     /// No code of the run is going to use the slot that it may hold.
@@ -90,6 +121,7 @@ extension Node {
 
     /// One body more may run.
     func grantSlot(_ id: ULID) {
+        if let run = remotes[id] { return grantRemoteSlot(run) }
         guard let run = live[id], let execution = run.execution, !run.isClosing, !run.hasEnded else {
             slotNews.append(.surplus(id))
             return leaveSlot(id)
@@ -103,6 +135,7 @@ extension Node {
     /// The function was paused: its runs are put aside as soon as none of their bodies runs. They come back by what
     /// `resume` says.
     func hold(_ function: String) {
+        holdRemotes(function)
         for id in waitingRuns.ids.filter({ core.isPaused(run: $0) }).sorted() {
             waitingRuns.remove(id)
             leaveSlot(id)

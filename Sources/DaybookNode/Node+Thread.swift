@@ -87,13 +87,18 @@ extension Node {
     }
 
     /// Whether the code of any run is loaded. Writer.
-    package var hasLoadedRuns: Bool { !live.isEmpty }
+    package var hasLoadedRuns: Bool { !live.isEmpty || hasRemoteCalls }
+
+    private var hasRemoteCalls: Bool { remotes.values.contains { !$0.calls.isEmpty } }
 
     /// Writer.
     private func beginDrain() {
         guard !isDraining else { return }
         isDraining = true
         while waitingRuns.popFirst() != nil {}
+        remoteCalls.removeAllWaiting()
+        // Answers of calls under way are still recorded.
+        for run in remotes.values.filter(\.calls.isEmpty) { forget(run) }
         // A result decided now is not handed out any more, so no run may be recorded as waiting.
         parkable = []
         // Nobody gets a slot any more either.
@@ -114,6 +119,7 @@ extension Node {
     /// dead and its memory is to be given back.
     package func closeLoadedRuns() {
         for run in live.values.sorted(by: { $0.id < $1.id }) { run.execution?.close(.now) }
+        for run in remotes.values.sorted(by: { $0.id < $1.id }) { forget(run) }
         finishDrainIfEmpty()
     }
 
@@ -124,7 +130,7 @@ extension Node {
     }
 
     func finishDrainIfEmpty() {
-        if isDraining, live.isEmpty { endDrain() }
+        if isDraining, live.isEmpty, remotes.isEmpty { endDrain() }
     }
 
     /// Lets those go on who wait for the end of the drain. Any thread.
@@ -211,10 +217,23 @@ extension Node {
             })
     }
 
-    /// Batches flushed so far, and their bytes.
-    package func flushStatistics() async -> (batches: Int, bytes: Int) {
-        await withCheckedContinuation { (reply: CheckedContinuation<(batches: Int, bytes: Int), Never>) in
-            mailbox.post(.inspect { node in reply.resume(returning: node.flushed) })
+    /// What was done since the start.
+    package func currentStatistics() async -> NodeStatistics {
+        await withCheckedContinuation { (reply: CheckedContinuation<NodeStatistics, Never>) in
+            mailbox.post(.inspect { node in reply.resume(returning: node.statistics) })
+        }
+    }
+
+    /// What is under way just now.
+    package func currentLoad() async -> NodeLoad {
+        await withCheckedContinuation { (reply: CheckedContinuation<NodeLoad, Never>) in
+            mailbox.post(
+                .inspect { node in
+                    reply.resume(
+                        returning: NodeLoad(
+                            unfinishedRuns: node.core.runCount, loadedRuns: node.live.count + node.remotes.count,
+                            callsInFlight: node.remoteCalls.inFlight))
+                })
         }
     }
 
@@ -258,4 +277,13 @@ extension Node {
     package func removeTap(_ id: UInt64) {
         mailbox.post(.inspect { node in node.taps.removeAll { $0.id == id } })
     }
+}
+
+/// What is under way at one moment.
+package struct NodeLoad: Sendable, Equatable {
+    package var unfinishedRuns: Int
+    /// Runs whose code or state is in memory.
+    package var loadedRuns: Int
+    /// Calls of apps and requests in the place of steps.
+    package var callsInFlight: Int
 }

@@ -3,6 +3,7 @@ package import DaybookCore
 package import DaybookJournal
 package import DaybookSystem
 import DaybookValues
+import DaybookWire
 package import Logging
 import Synchronization
 
@@ -43,6 +44,15 @@ package final class Node: @unchecked Sendable {
     /// Quiet runs, by when they became so; entries may be out of date.
     var quietRuns: [(run: LiveRun, since: UInt64)] = []
     var quietHead = 0
+    /// Who calls apps.
+    var callDriver: (any CallDriver)?
+    /// Loaded runs of functions behind a URL.
+    var remotes: [ULID: RemoteRun] = [:]
+    /// Calls under way of runs with limits that are not loaded any more.
+    var remotesLeaving: [ULID: Int] = [:]
+    var remoteCalls = RemoteCalls()
+    /// Those that only wait, by when that began; entries may be out of date.
+    var quietRemotes: [(run: RemoteRun, since: UInt64)] = []
     /// Runs whose code was unwound since the last batch.
     var parkable: [ULID] = []
     /// What has become known of slots since the last batch.
@@ -75,8 +85,8 @@ package final class Node: @unchecked Sendable {
 
     private let failure = Mutex<String?>(nil)
     private let onFailure: @Sendable (String) -> Void
-    /// Batches flushed and their bytes, commit lines left out, since the start. Writer.
-    package private(set) var flushed = (batches: 0, bytes: 0)
+    /// What was done since the start. Writer.
+    package internal(set) var statistics = NodeStatistics()
     let drained = Mutex<[@Sendable () -> Void]>([])
     let writerThread = Mutex<DedicatedThread?>(nil)
     let drainThread = Mutex<DedicatedThread?>(nil)
@@ -89,6 +99,10 @@ package final class Node: @unchecked Sendable {
         case open(LiveRun, StepKey, Answer)
         case end(LiveRun, RunOutcome, Answer)
         case loaded(LiveRun, Result<LoadedRun, LoadError>)
+        case remoteLoaded(ULID, Result<LoadedRun, LoadError>)
+        case remote(ULID, RemoteUpdate)
+        case callEnded(app: String)
+        case lateAnswer(ULID)
         case reply(@Sendable (Answer) -> Void, Answer)
         case effect(Effect)
     }
@@ -364,7 +378,7 @@ package final class Node: @unchecked Sendable {
 
     /// Whether some run's code is loaded and can move: when nothing else is to be done, a body of it waits for something
     /// outside. Writer.
-    package var hasActiveRuns: Bool { activeCount > 0 }
+    package var hasActiveRuns: Bool { activeCount > 0 || remoteCalls.inFlight > 0 }
 
     /// How long nothing is to be done unless something is posted; nil for ever. Writer.
     package var nanosecondsToNextDeadline: UInt64? {
@@ -408,12 +422,25 @@ package final class Node: @unchecked Sendable {
             // All its bodies have returned.
             if run.isGated, !isDraining { decide(.yield(run: run.id), at: time, releasing: false) }
         case .loaded(let run, let loaded): releases.append(.loaded(run, loaded))
+        case .remoteLoaded(let id, let loaded): releases.append(.remoteLoaded(id, loaded))
+        case .called(let id, let app, let call, let outcome):
+            if let run = remotes[id], let index = run.callIndex(call) {
+                releases.append(.remote(id, decide(outcome, of: run.calls[index], run, at: time)))
+            } else {
+                releases.append(.lateAnswer(id))
+            }
+            releases.append(.callEnded(app: app))
+        case .requested(let id, let key, let outcome):
+            if let run = remotes[id] { releases.append(.remote(id, decide(outcome, key, run, at: time))) }
+            releases.append(.callEnded(app: RemoteCalls.gateway))
+        case .checkpoint(let id, let call, let ops, let reply):
+            releases.append(.remote(id, handleCheckpoint(id, call, ops, at: time, reply: reply)))
         case .command(let command, let reply):
             if isDraining || pressure != .normal, let refusal = refusal(of: command) {
                 releases.append(.reply(reply, .refused(refusal)))
                 return
             }
-            if case .begin(let id) = command, live[id] == nil { return }
+            if case .begin(let id) = command, live[id] == nil, remotes[id] == nil { return }
             let answer = decide(command, at: time, releasing: false)
             releases.append(.reply(reply, answer))
         case .inspect(let look):
@@ -441,6 +468,7 @@ package final class Node: @unchecked Sendable {
 
     func append(at time: Instant, releasing: Bool = true) {
         for entry in core.records {
+            statistics.count(entry.record)
             let stream: StreamID =
                 switch entry.stream {
                 case .run(let id): .run(id)
@@ -466,6 +494,7 @@ package final class Node: @unchecked Sendable {
     private func commit() -> Bool {
         guard journal.log.batchCount > 0 else { return true }
         if !isStalled { batch = (taps.isEmpty ? [] : journal.log.bytes, journal.log.batchBytes) }
+        let began = nowNanoseconds
         do throws(FileError) {
             try journal.log.commit()
         } catch {
@@ -483,8 +512,9 @@ package final class Node: @unchecked Sendable {
             isStalled = false
             logger.notice("the commit log can be written again: work goes on")
         }
-        flushed.batches += 1
-        flushed.bytes += batch.bytes
+        statistics.flushes.add(microseconds: (nowNanoseconds &- began) / 1_000)
+        statistics.batches += 1
+        statistics.batchBytes += batch.bytes
         for tap in taps { tap.tap(batch.lines) }
         batch.lines = []
         return true
@@ -511,6 +541,10 @@ package final class Node: @unchecked Sendable {
             case .open(let run, let key, let answer): release(run, key, answer)
             case .end(let run, let outcome, let answer): release(run, outcome, answer)
             case .loaded(let run, let loaded): release(run, loaded)
+            case .remoteLoaded(let id, let loaded): release(id, loaded)
+            case .remote(let id, let update): release(id, update)
+            case .callEnded(let app): endCall(of: app)
+            case .lateAnswer(let id): noteLateAnswer(id)
             case .reply(let reply, let answer): reply(answer)
             case .effect(let effect): release(effect)
             }
@@ -531,9 +565,11 @@ package final class Node: @unchecked Sendable {
     private func sweep() {
         let now = nowNanoseconds
         let isCrowded = quietRuns.count - quietHead > configuration.parkedRunsMax
-        guard isCrowded || now &- lastSweep >= 1_000_000_000 else { return }
+        let isRemoteCrowded = quietRemotes.count > 2 * configuration.parkedRunsMax
+        guard isCrowded || isRemoteCrowded || now &- lastSweep >= 1_000_000_000 else { return }
         lastSweep = now
         unwindQuietRuns(now: now, isCrowded: isCrowded)
+        unloadQuietRemotes(now: now)
         for note in journal.follower.takeNotes() { logger.error("\(note)") }
         for path in journal.keeper.takeLostSegments() {
             logger.critical(
@@ -582,6 +618,9 @@ package final class Node: @unchecked Sendable {
         taps = []
         for run in live.values { run.execution = nil }
         live = [:]
+        remotes = [:]
+        quietRemotes = []
+        callDriver = nil
         quietRuns = []
         slotNews = []
         waitingRuns = WaitingRuns()

@@ -19,6 +19,8 @@ package struct NodeConfiguration: Sendable {
     package var parkedRunsMax = 4_096
     /// Bytes of events that wait in memory with runs that are queued for a place: 64 MiB. Others are read again.
     package var waitingInputBytesMax = 64 * 1_048_576
+    /// Calls of one app that are under way at once: 200. Runs beyond that wait as data.
+    package var callsPerAppMax = 200
     /// Return to user code what was recorded, decoded again, so that a type that does not survive coding shows at once.
     package var decodesOwnResults = false
     /// Unwind a run's code after every step that finishes, so that it goes through what is recorded once more: what only

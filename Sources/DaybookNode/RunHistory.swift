@@ -11,16 +11,20 @@ package struct RunHistory: Sendable {
 
     /// Final results of steps, in journal order.
     package private(set) var memo: [Memo.Entry] = []
+    /// What a run behind a URL is called with, in journal order; only when they were asked for.
+    private(set) var results: [(key: String, memo: [UInt8])] = []
+    private var keepsResults = false
     private var queued: QueuedRun?
     private var lastAttempts: [String: Int] = [:]
     private var finished: Set<String> = []
 
     /// Reads the run's records up to and including `q`, after the follower has brought its file up to date.
-    package init(_ journal: Journal, _ id: ULID, upTo q: UInt64) throws {
+    package init(_ journal: Journal, _ id: ULID, upTo q: UInt64, keepsResults: Bool = false) throws {
         try journal.follower.catchUp(to: min(q, journal.flushedQ))
         let large = StoredOutputs(id, journal)
         self = try journal.wholeRecords(of: id) { () throws -> (RunHistory, RunRecords) in
             var history = RunHistory()
+            history.keepsResults = keepsResults
             var failure: RecordError?
             let records = try journal.records(of: .run(id)) { view in
                 guard view.q <= q, failure == nil else { return }
@@ -66,12 +70,14 @@ package struct RunHistory: Sendable {
         case .runQueued(let run): queued = run
         case .stepCompleted(let step):
             finished.insert(step.key)
+            if keepsResults { results.append((step.key, StepMemo.completed(step.operation, step.output))) }
             let result: Memo.Result =
                 step.output.count <= Self.inlineOutputBytesMax ? .output(step.output) : .stored { try large.output(q) }
             memo.append(Memo.Entry(StepKey(text: step.key), result))
         case .stepFailed(let step):
             if step.retryAt == nil {
                 finished.insert(step.key)
+                if keepsResults { results.append((step.key, StepMemo.failed(step.error))) }
                 memo.append(Memo.Entry(StepKey(text: step.key), .failed(ErrorFacts(json: step.error))))
             } else {
                 lastAttempts[step.key] = max(lastAttempts[step.key] ?? 0, step.attempt)

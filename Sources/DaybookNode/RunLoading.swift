@@ -11,6 +11,8 @@ package struct LoadedRun: Sendable {
     package var memo: Memo
     /// Of the code between steps, from 1.
     package var attempt: Int
+    /// All results, for a run behind a URL: what it is called with, in journal order.
+    package var results: [(key: String, memo: [UInt8])] = []
 }
 
 /// Why the record of a run could not be read.
@@ -42,12 +44,15 @@ package struct LoadRequest: Sendable {
     let summary: RunSummary
     /// The last record that counts: later ones are handed to the run one by one.
     let upTo: UInt64
+    /// Whether the results themselves are wanted, as a run behind a URL is called with them.
+    let keepsResults: Bool
     let completion: @Sendable (Result<LoadedRun, LoadError>) -> Void
 
     init(
-        journal: Journal, summary: RunSummary, upTo: UInt64,
+        journal: Journal, summary: RunSummary, upTo: UInt64, keepsResults: Bool = false,
         completion: @escaping @Sendable (Result<LoadedRun, LoadError>) -> Void
     ) {
+        self.keepsResults = keepsResults
         self.journal = journal
         self.summary = summary
         self.upTo = upTo
@@ -57,10 +62,12 @@ package struct LoadRequest: Sendable {
     /// Reads it, on the caller's thread.
     package func perform() {
         do {
-            let history = try RunHistory(journal, summary.id, upTo: upTo)
+            let history = try RunHistory(journal, summary.id, upTo: upTo, keepsResults: keepsResults)
             let memo = Memo(entries: history.memo, openCalls: openCalls)
             let input = try history.input(in: journal)
-            completion(.success(LoadedRun(input: input, memo: memo, attempt: summary.attempt)))
+            completion(
+                .success(
+                    LoadedRun(input: input, memo: memo, attempt: summary.attempt, results: history.results)))
         } catch {
             let error = LoadError(reading: error)
             completion(

@@ -40,21 +40,21 @@ struct ReleaseTests {
     @Test func `journal rule 3: everything that came meanwhile shares one flush`() throws {
         let world = try NodeWorld([twoSteps()], log)
         let before = world.disk.callCount(.sync)
-        let batches = world.machine.node.flushed.batches
+        let batches = world.machine.node.statistics.batches
         let answers = try (0..<100).map { _ in world.machine.post(.publish([try world.event("start")], claim: nil)) }
         _ = world.machine.node.step()
         #expect(world.disk.callCount(.sync) - before == 1)
         #expect(answers.allSatisfy { $0() != nil })
         _ = world.machine.settle()
         // Queued; begun; a; b; ended: a hundred runs in as many flushes as one would take.
-        #expect(world.machine.node.flushed.batches - batches <= 6)
+        #expect(world.machine.node.statistics.batches - batches <= 6)
         #expect(try world.runs().allSatisfy { $0.status == .completed })
         #expect(log.count("a") == 100 && log.count("b") == 100)
     }
 
     @Test func `journal rule 1: a full batch is flushed and the rest waits for the next`() throws {
         let world = try NodeWorld([]) { $0.batchBytesMax = 1_000 }
-        let batches = world.machine.node.flushed.batches
+        let batches = world.machine.node.statistics.batches
         let answers = try (0..<50).map { number in
             world.machine.post(.publish([try world.event("x", #"{"n":\#(number)}"#)], claim: nil))
         }
@@ -62,7 +62,7 @@ struct ReleaseTests {
         #expect(answers.contains { $0() == nil })
         _ = world.machine.settle()
         #expect(answers.allSatisfy { $0() != nil })
-        #expect(world.machine.node.flushed.batches - batches > 5)
+        #expect(world.machine.node.statistics.batches - batches > 5)
     }
 
     @Test func `journal rule 4: nothing is answered and nothing starts when the flush fails, which is final`() throws {

@@ -99,36 +99,41 @@ struct FailedAttemptTests {
                 == #"{"error":"invalid status code: \#(status)","message":"bang","name":"Boom"}"#)
     }
 
-    @Test(arguments: [
-        // body, error without its short text, output
-        (
-            #"{"code":"c","message":"bang","name":"Boom","stack":null}"#, #""message":"bang","name":"Boom""#,
-            #"{"code":"c","message":"bang","name":"Boom","stack":null}"#
-        ),
-        (
-            #"{"stack":"at x","name":"Boom","message":"bang","cause":{"b":1,"a":2},"other":1}"#,
-            #""message":"bang","name":"Boom","stack":"at x""#,
-            #"{"cause":{"a":2,"b":1},"message":"bang","name":"Boom","other":1,"stack":"at x"}"#
-        ),
-        (#"{"message":"bang"}"#, #""message":"bang","name":"Error""#, #"{"message":"bang"}"#),
-        (
-            #"{"error":"Could not find step","requestedStep":"x"}"#, #""message":"Could not find step","name":"Error""#,
-            #"{"error":"Could not find step","requestedStep":"x"}"#
-        ),
-        (#"{"message":{"a":1},"name":5}"#, #""message":"{\"a\":1}","name":"Error""#, #"{"message":{"a":1},"name":5}"#),
-        (#"{"x":1}"#, #""message":"invalid status code: 500","name":"Error""#, #"{"x":1}"#),
-        (
-            "error calling function: bang", #""message":"error calling function: bang","name":"Error""#,
-            #""error calling function: bang""#
-        ),
-        (#""text""#, #""message":"text","name":"Error""#, #""text""#),
-        (
-            #""{\"name\":\"Boom\",\"message\":\"bang\"}""#, #""message":"bang","name":"Boom""#,
-            #"{"message":"bang","name":"Boom"}"#
-        ),
-        ("[1]", #""message":"[1]","name":"Error""#, "[1]"),
-        ("", #""message":"invalid status code: 500","name":"Error""#, #""invalid status code: 500""#),
-    ])
+    @Test(
+        arguments: [
+            // body, error without its short text, output
+            (
+                #"{"code":"c","message":"bang","name":"Boom","stack":null}"#, #""message":"bang","name":"Boom""#,
+                #"{"code":"c","message":"bang","name":"Boom","stack":null}"#
+            ),
+            (
+                #"{"stack":"at x","name":"Boom","message":"bang","cause":{"b":1,"a":2},"other":1}"#,
+                #""message":"bang","name":"Boom","stack":"at x""#,
+                #"{"cause":{"a":2,"b":1},"message":"bang","name":"Boom","other":1,"stack":"at x"}"#
+            ),
+            (#"{"message":"bang"}"#, #""message":"bang","name":"Error""#, #"{"message":"bang"}"#),
+            (
+                #"{"error":"Could not find step","requestedStep":"x"}"#,
+                #""message":"Could not find step","name":"Error""#,
+                #"{"error":"Could not find step","requestedStep":"x"}"#
+            ),
+            (
+                #"{"message":{"a":1},"name":5}"#, #""message":"{\"a\":1}","name":"Error""#,
+                #"{"message":{"a":1},"name":5}"#
+            ),
+            (#"{"x":1}"#, #""message":"invalid status code: 500","name":"Error""#, #"{"x":1}"#),
+            (
+                "error calling function: bang", #""message":"error calling function: bang","name":"Error""#,
+                #""error calling function: bang""#
+            ),
+            (#""text""#, #""message":"text","name":"Error""#, #""text""#),
+            (
+                #""{\"name\":\"Boom\",\"message\":\"bang\"}""#, #""message":"bang","name":"Boom""#,
+                #"{"message":"bang","name":"Boom"}"#
+            ),
+            ("[1]", #""message":"[1]","name":"Error""#, "[1]"),
+            ("", #""message":"invalid status code: 500","name":"Error""#, #""invalid status code: 500""#),
+        ] as [(String, String, String)])
     func `what the app said about a failure is kept`(body: String, error: String, output: String) throws {
         let failure = try #require(outcome(500, body).failure)
         let cause = body.contains("cause") ? #""cause":{"a":2,"b":1},"# : ""

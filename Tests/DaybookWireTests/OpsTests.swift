@@ -158,142 +158,151 @@ struct OpsTests {
 
     // MARK: - Kinds
 
-    @Test(arguments: [
-        (op("StepRun", #""data":{"b":1.0,"a":[]}"#), #"stepRun {"a":[],"b":1}"#),
-        (op("StepRun"), "stepRun null"), (op("StepRun", #""data":null"#), "stepRun null"),
-        (op("Step", #""data":5"#), "step 5"),
-        (op("Step", #""data":{"data":5}"#), #"step {"data":5}"#),
-        (op("StepPlanned"), "stepPlanned"), (op("DiscoveryRequest"), "discoveryRequest"), (op("None"), "none"),
-        (#"{"op":"None"}"#, "none"), (#"{"op":"DiscoveryRequest"}"#, "discoveryRequest"),
-        // Errors
-        (
-            op(
-                "StepError",
-                #""error":{"stack":"s","name":"E","message":"m","data":{"b":1,"a":2},"cause":{"name":"C"},"noRetry":true,"#
-                    + #""code":"c","__serialized":true}"#),
-            #"stepError {"cause":{"name":"C"},"data":{"a":2,"b":1},"message":"m","name":"E","noRetry":true,"stack":"s"}"#
-        ),
-        (
-            op("StepError", #""error":{"name":"E","message":"m","stack":null,"cause":null,"data":null}"#),
-            #"stepError {"data":null,"message":"m","name":"E"}"#
-        ),
-        (op("StepError", #""error":{}"#), #"stepError {"message":"","name":"Error"}"#),
-        (op("StepError", #""error":{"message":5,"name":5}"#), #"stepError {"message":"5","name":"Error"}"#),
-        (op("StepError", #""error":"text""#), #"stepError {"message":"text","name":"Error"}"#),
-        (op("StepFailed", #""error":{"name":"E","message":"m"}"#), #"stepFailed {"message":"m","name":"E"}"#),
-        (op("StepFailed"), "stepFailed null"), (op("StepFailed", #""error":null"#), "stepFailed null"),
-        // Sleeps
-        (op("Sleep", #""name":"1s""#), "sleep '1s'"),
-        (op("Sleep", #""opts":{"duration":"1h0m0s"},"name":"nap""#), "sleep '1h0m0s'"),
-        (op("Sleep", #""opts":{"duration":""},"name":"2s""#), "sleep '2s'"),
-        (op("Sleep", #""opts":null"#), "sleep ''"), (op("Sleep", #""opts":"x","name":"1s""#), "sleep '1s'"),
-        (
-            op("Sleep", #""opts":{"duration":5},"displayName":"nap""#),
-            "malformed run Error: the duration of sleep 'nap' must be a string, not a number"
-        ),
-        // Waits
-        (
-            op("WaitForEvent", #""name":"a/b","opts":{"timeout":"1h","if":"async.data.x == 1"}"#),
-            "waitForEvent a/b '1h' if async.data.x == 1"
-        ),
-        (op("WaitForEvent", #""name":"wait","opts":{"event":"a/b","timeout":null}"#), "waitForEvent a/b '' if -"),
-        (op("WaitForEvent", #""name":"a/b","opts":{"if":"","timeout":"1s"}"#), "waitForEvent a/b '1s' if -"),
-        (op("WaitForEvent", #""name":"a/b""#), "waitForEvent a/b '' if -"),
-        (op("WaitForEvent"), "malformed run Error: wait 'x' does not name the event it waits for"),
-        (
-            op("WaitForEvent", #""name":"e","opts":{"timeout":5}"#),
-            "malformed run Error: 'timeout' of wait 'e' must be a string, not a number"
-        ),
-        (op("WaitForSignal", #""opts":{"signal":"s","timeout":"1h"}"#), "waitForSignal s '1h' false"),
-        (op("WaitForSignal", #""opts":{"signal":"s","conflict":"fail"}"#), "waitForSignal s '' false"),
-        (op("WaitForSignal", #""opts":{"signal":"s","conflict":"replace"}"#), "waitForSignal s '' true"),
-        (op("WaitForSignal"), "malformed run Error: wait 'x' does not name the signal it waits for"),
-        (
-            op("WaitForSignal", #""opts":{"signal":"s","timeout":[]}"#),
-            "malformed run Error: the timeout of wait 'x' must be a string, not an array"
-        ),
-        // Invocations
-        (
-            op(
-                "InvokeFunction",
-                #""opts":{"function_id":"a-f","payload":{"data":{"b":1,"a":2},"user":{"id":1},"v":"2"},"timeout":"1h"}"#
+    @Test(
+        arguments: [
+            (op("StepRun", #""data":{"b":1.0,"a":[]}"#), #"stepRun {"a":[],"b":1}"#),
+            (op("StepRun"), "stepRun null"), (op("StepRun", #""data":null"#), "stepRun null"),
+            (op("Step", #""data":5"#), "step 5"),
+            (op("Step", #""data":{"data":5}"#), #"step {"data":5}"#),
+            (op("StepPlanned"), "stepPlanned"), (op("DiscoveryRequest"), "discoveryRequest"), (op("None"), "none"),
+            (#"{"op":"None"}"#, "none"), (#"{"op":"DiscoveryRequest"}"#, "discoveryRequest"),
+            // Errors
+            (
+                op(
+                    "StepError",
+                    #""error":{"stack":"s","name":"E","message":"m","data":{"b":1,"a":2},"cause":{"name":"C"},"noRetry":true,"#
+                        + #""code":"c","__serialized":true}"#),
+                #"stepError {"cause":{"name":"C"},"data":{"a":2,"b":1},"message":"m","name":"E","noRetry":true,"stack":"s"}"#
             ),
-            #"invoke a-f {"a":2,"b":1} {"id":1} 2 '1h'"#
-        ),
-        (op("InvokeFunction", #""opts":{"function_id":"a-f"}"#), "invoke a-f {} - - ''"),
-        (
-            op("InvokeFunction", #""opts":{"function_id":"a-f","payload":{"data":null,"v":null},"timeout":""}"#),
-            "invoke a-f {} - - ''"
-        ),
-        (op("InvokeFunction"), "invoke  {} - - ''"),
-        (
-            op("InvokeFunction", #""opts":{"payload":[]}"#),
-            "malformed step Error: the payload of an invocation must be an object, not an array"
-        ),
-        (
-            op("InvokeFunction", #""opts":{"payload":{"data":5}}"#),
-            "malformed step Error: the data of an invocation must be an object, not a number"
-        ),
-        (
-            op("InvokeFunction", #""opts":{"timeout":60}"#),
-            "malformed step Error: the timeout of an invocation must be a string, not a number"
-        ),
-        // Requests in the function's place
-        (
-            op("Gateway", #""opts":{"url":"http://x","method":"get","headers":{"A":"1","b":"2"},"body":"{\"a\": 1}"}"#),
-            #"GET http://x ["A=1", "b=2"] {"a": 1}"#
-        ),
-        (op("Gateway", #""opts":{"url":"http://x","body":"plain","headers":null}"#), "POST http://x [] plain"),
-        (op("Gateway", #""opts":{"url":"http://x","body":null,"method":""}"#), "POST http://x [] "),
-        (op("Gateway"), "malformed step GatewayError: Error making gateway request: opts.url is missing"),
-        (
-            op("Gateway", #""opts":{"url":"http://x","body":{}}"#),
-            "malformed step GatewayError: Error making gateway request: opts.body must be a string, not an object"
-        ),
-        (
-            op("Gateway", #""opts":{"url":"http://x","headers":{"a":["b"]}}"#),
-            "malformed step GatewayError: Error making gateway request: opts.headers must be an object of strings"
-        ),
-        (
-            op("Gateway", #""opts":{"url":"http://x","headers":[]}"#),
-            "malformed step GatewayError: Error making gateway request: opts.headers must be an object of strings"
-        ),
-        (
-            op("Gateway", #""opts":{"url":"http://x","method":1}"#),
-            "malformed step GatewayError: Error making gateway request: opts.method must be a string, not a number"
-        ),
-        (
-            op(
-                "AIGateway",
-                #""opts":{"type":"step.ai.infer","url":"http://x","auth_key":"K","format":"openai-chat","#
-                    + #""headers":{"h":"1"},"body":{"model": "m", "a": 1}}"#),
-            #"AI http://x K openai-chat ["h=1"] {"model":"m","a":1}"#
-        ),
-        (op("AIGateway"), "malformed step AIGatewayError: Error making AI request: opts.url is missing"),
-        (
-            op("AIGateway", #""opts":{"url":"http://x"}"#),
-            "malformed step AIGatewayError: Error making AI request: opts.body is missing"
-        ),
-        // Ends
-        (
-            op("RunComplete", #""data":{"b":12345678901234567890, "a":1.0}"#),
-            #"runComplete {"b":12345678901234567890,"a":1.0}"#
-        ),
-        (op("RunComplete", #""data":"{\"a\":1}""#), #"runComplete "{\"a\":1}""#),
-        (#"{"op":"RunComplete"}"#, "runComplete null"),
-        (op("SyncRunComplete", #""data":{"data":{"status":200}}"#), #"runComplete {"status":200}"#),
-        (op("SyncRunComplete"), "runComplete null"),
-        // Defers
-        (op("DeferAdd", #""opts":{"fn_slug":"a-f","input":{"b":1,"a":2},"meta":{}}"#), #"deferAdd a-f {"a":2,"b":1}"#),
-        (op("DeferAdd", #""opts":{"fn_slug":"a-f"}"#), "deferAdd a-f {}"),
-        (op("DeferAbort", #""opts":{"target_hashed_id":"abc"}"#), "deferAbort abc"),
-        (op("DeferAdd"), "malformed ignored Error: defer 'x' does not name its function and is left out"),
-        (
-            op("DeferAdd", #""opts":{"fn_slug":"a-f","input":5}"#),
-            "malformed ignored Error: the input of defer 'x' must be an object, not a number; it is left out"
-        ),
-        (op("DeferAbort"), "malformed ignored Error: an op to abort a defer does not name the defer and is left out"),
-    ])
+            (
+                op("StepError", #""error":{"name":"E","message":"m","stack":null,"cause":null,"data":null}"#),
+                #"stepError {"data":null,"message":"m","name":"E"}"#
+            ),
+            (op("StepError", #""error":{}"#), #"stepError {"message":"","name":"Error"}"#),
+            (op("StepError", #""error":{"message":5,"name":5}"#), #"stepError {"message":"5","name":"Error"}"#),
+            (op("StepError", #""error":"text""#), #"stepError {"message":"text","name":"Error"}"#),
+            (op("StepFailed", #""error":{"name":"E","message":"m"}"#), #"stepFailed {"message":"m","name":"E"}"#),
+            (op("StepFailed"), "stepFailed null"), (op("StepFailed", #""error":null"#), "stepFailed null"),
+            // Sleeps
+            (op("Sleep", #""name":"1s""#), "sleep '1s'"),
+            (op("Sleep", #""opts":{"duration":"1h0m0s"},"name":"nap""#), "sleep '1h0m0s'"),
+            (op("Sleep", #""opts":{"duration":""},"name":"2s""#), "sleep '2s'"),
+            (op("Sleep", #""opts":null"#), "sleep ''"), (op("Sleep", #""opts":"x","name":"1s""#), "sleep '1s'"),
+            (
+                op("Sleep", #""opts":{"duration":5},"displayName":"nap""#),
+                "malformed run Error: the duration of sleep 'nap' must be a string, not a number"
+            ),
+            // Waits
+            (
+                op("WaitForEvent", #""name":"a/b","opts":{"timeout":"1h","if":"async.data.x == 1"}"#),
+                "waitForEvent a/b '1h' if async.data.x == 1"
+            ),
+            (op("WaitForEvent", #""name":"wait","opts":{"event":"a/b","timeout":null}"#), "waitForEvent a/b '' if -"),
+            (op("WaitForEvent", #""name":"a/b","opts":{"if":"","timeout":"1s"}"#), "waitForEvent a/b '1s' if -"),
+            (op("WaitForEvent", #""name":"a/b""#), "waitForEvent a/b '' if -"),
+            (op("WaitForEvent"), "malformed run Error: wait 'x' does not name the event it waits for"),
+            (
+                op("WaitForEvent", #""name":"e","opts":{"timeout":5}"#),
+                "malformed run Error: 'timeout' of wait 'e' must be a string, not a number"
+            ),
+            (op("WaitForSignal", #""opts":{"signal":"s","timeout":"1h"}"#), "waitForSignal s '1h' false"),
+            (op("WaitForSignal", #""opts":{"signal":"s","conflict":"fail"}"#), "waitForSignal s '' false"),
+            (op("WaitForSignal", #""opts":{"signal":"s","conflict":"replace"}"#), "waitForSignal s '' true"),
+            (op("WaitForSignal"), "malformed run Error: wait 'x' does not name the signal it waits for"),
+            (
+                op("WaitForSignal", #""opts":{"signal":"s","timeout":[]}"#),
+                "malformed run Error: the timeout of wait 'x' must be a string, not an array"
+            ),
+            // Invocations
+            (
+                op(
+                    "InvokeFunction",
+                    #""opts":{"function_id":"a-f","payload":{"data":{"b":1,"a":2},"user":{"id":1},"v":"2"},"timeout":"1h"}"#
+                ),
+                #"invoke a-f {"a":2,"b":1} {"id":1} 2 '1h'"#
+            ),
+            (op("InvokeFunction", #""opts":{"function_id":"a-f"}"#), "invoke a-f {} - - ''"),
+            (
+                op("InvokeFunction", #""opts":{"function_id":"a-f","payload":{"data":null,"v":null},"timeout":""}"#),
+                "invoke a-f {} - - ''"
+            ),
+            (op("InvokeFunction"), "invoke  {} - - ''"),
+            (
+                op("InvokeFunction", #""opts":{"payload":[]}"#),
+                "malformed step Error: the payload of an invocation must be an object, not an array"
+            ),
+            (
+                op("InvokeFunction", #""opts":{"payload":{"data":5}}"#),
+                "malformed step Error: the data of an invocation must be an object, not a number"
+            ),
+            (
+                op("InvokeFunction", #""opts":{"timeout":60}"#),
+                "malformed step Error: the timeout of an invocation must be a string, not a number"
+            ),
+            // Requests in the function's place
+            (
+                op(
+                    "Gateway",
+                    #""opts":{"url":"http://x","method":"get","headers":{"A":"1","b":"2"},"body":"{\"a\": 1}"}"#),
+                #"GET http://x ["A=1", "b=2"] {"a": 1}"#
+            ),
+            (op("Gateway", #""opts":{"url":"http://x","body":"plain","headers":null}"#), "POST http://x [] plain"),
+            (op("Gateway", #""opts":{"url":"http://x","body":null,"method":""}"#), "POST http://x [] "),
+            (op("Gateway"), "malformed step GatewayError: Error making gateway request: opts.url is missing"),
+            (
+                op("Gateway", #""opts":{"url":"http://x","body":{}}"#),
+                "malformed step GatewayError: Error making gateway request: opts.body must be a string, not an object"
+            ),
+            (
+                op("Gateway", #""opts":{"url":"http://x","headers":{"a":["b"]}}"#),
+                "malformed step GatewayError: Error making gateway request: opts.headers must be an object of strings"
+            ),
+            (
+                op("Gateway", #""opts":{"url":"http://x","headers":[]}"#),
+                "malformed step GatewayError: Error making gateway request: opts.headers must be an object of strings"
+            ),
+            (
+                op("Gateway", #""opts":{"url":"http://x","method":1}"#),
+                "malformed step GatewayError: Error making gateway request: opts.method must be a string, not a number"
+            ),
+            (
+                op(
+                    "AIGateway",
+                    #""opts":{"type":"step.ai.infer","url":"http://x","auth_key":"K","format":"openai-chat","#
+                        + #""headers":{"h":"1"},"body":{"model": "m", "a": 1}}"#),
+                #"AI http://x K openai-chat ["h=1"] {"model":"m","a":1}"#
+            ),
+            (op("AIGateway"), "malformed step AIGatewayError: Error making AI request: opts.url is missing"),
+            (
+                op("AIGateway", #""opts":{"url":"http://x"}"#),
+                "malformed step AIGatewayError: Error making AI request: opts.body is missing"
+            ),
+            // Ends
+            (
+                op("RunComplete", #""data":{"b":12345678901234567890, "a":1.0}"#),
+                #"runComplete {"b":12345678901234567890,"a":1.0}"#
+            ),
+            (op("RunComplete", #""data":"{\"a\":1}""#), #"runComplete "{\"a\":1}""#),
+            (#"{"op":"RunComplete"}"#, "runComplete null"),
+            (op("SyncRunComplete", #""data":{"data":{"status":200}}"#), #"runComplete {"status":200}"#),
+            (op("SyncRunComplete"), "runComplete null"),
+            // Defers
+            (
+                op("DeferAdd", #""opts":{"fn_slug":"a-f","input":{"b":1,"a":2},"meta":{}}"#),
+                #"deferAdd a-f {"a":2,"b":1}"#
+            ),
+            (op("DeferAdd", #""opts":{"fn_slug":"a-f"}"#), "deferAdd a-f {}"),
+            (op("DeferAbort", #""opts":{"target_hashed_id":"abc"}"#), "deferAbort abc"),
+            (op("DeferAdd"), "malformed ignored Error: defer 'x' does not name its function and is left out"),
+            (
+                op("DeferAdd", #""opts":{"fn_slug":"a-f","input":5}"#),
+                "malformed ignored Error: the input of defer 'x' must be an object, not a number; it is left out"
+            ),
+            (
+                op("DeferAbort"),
+                "malformed ignored Error: an op to abort a defer does not name the defer and is left out"
+            ),
+        ] as [(String, String)])
     func `an op says what it wants`(body: String, shown: String) {
         #expect(decode(body)?.map(\.shown) == [shown])
     }

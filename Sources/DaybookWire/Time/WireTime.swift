@@ -77,6 +77,10 @@ package enum WireTime {
 package struct WireTimeError: Error, Sendable, Equatable, CustomStringConvertible {
     package var message: String
     package var description: String { message }
+
+    package init(message: String) {
+        self.message = message
+    }
 }
 
 extension Timestamp {

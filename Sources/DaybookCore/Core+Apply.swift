@@ -164,7 +164,7 @@ extension Core {
             run.stateBytes += step.output.count
             settle(step.key, of: run)
         case .stepFailed(let step):
-            run.lastFailure = Self.message(of: step.error)
+            if step.copiedFrom == nil { run.lastFailure = Self.message(of: step.error) }
             if let retryAt = step.retryAt {
                 close(step.key, of: run)
                 open(step.key, .retry(isSuspect: false), due: retryAt, attempt: step.attempt + 1, of: run)

@@ -45,7 +45,12 @@ extension Core {
                     """))
             return .done
         }
-        emit(.run(id), .deferAdded(key: key, function: function, input: input))
+        // On one line, whatever the app sent.
+        guard let compact = try? JSONText.compact(input) else {
+            effects.append(.warn(run: id, "the follow-up '\(key)' of '\(function)' is ignored: its input is not JSON"))
+            return .done
+        }
+        emit(.run(id), .deferAdded(key: key, function: function, input: compact))
         return .done
     }
 

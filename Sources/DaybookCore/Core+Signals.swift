@@ -33,7 +33,8 @@ extension Core {
         }
         var output: [UInt8] = [UInt8(ascii: "{")]
         output.add("signal", name)
-        output.add("data", json: data.isEmpty ? Array("null".utf8) : data)
+        // On one line, whatever was sent.
+        output.add("data", json: (try? JSONText.compact(data)) ?? Array("null".utf8))
         output.append(UInt8(ascii: "}"))
         emit(.run(waiter.run), .stepCompleted(StepOutcome(key: step.key, operation: .signal, output: output)))
         deliver(waiter.run, step.key, .completed(output))

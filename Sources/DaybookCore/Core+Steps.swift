@@ -8,6 +8,13 @@ extension Core {
         switch result {
         case .success(let output):
             guard output.count <= limits.stepOutputBytesMax else {
+                if functions[run.function].config.isRemote {
+                    // The app may answer less the next time.
+                    let message = "error validating generator opcode \(key): step output size is greater than the limit"
+                    return failStep(
+                        run, key: key, attempt: attempt, error: AttemptError(name: "Error", message: message),
+                        duration: duration, operation: operation)
+                }
                 let message =
                     "step '\(key)' returned \(output.count) bytes; the limit of a step's output is \(limits.stepOutputBytesMax) bytes. Store the data elsewhere and return a reference to it."
                 return failStep(
@@ -138,7 +145,7 @@ extension Core {
         let admission = admit(index, event, from: .invoke(HeldEvent.Caller(run: id, key: key, child: child)))
         if case .drop(let reason, let detail) = admission {
             publish(event, for: function, admission)
-            return failAtOnce(run, key: key, .invoke, Self.refusalOfInvoke(function, reason, detail))
+            return failAtOnce(run, key: key, .invoke, refusalOfInvoke(function, reason, detail, to: run))
         }
         emit(
             .run(id),

@@ -188,6 +188,29 @@ final class Bench {
         handle(.invoke(run: run, key: key, function: function, data: Array(data.utf8), timeout: timeout))
     }
 
+    @discardableResult
+    func registerApp(_ app: AppConfig, _ functions: [FunctionConfig]) -> Outcome {
+        handle(.registerApp(app, functions: functions))
+    }
+
+    @discardableResult
+    func registerApp(_ functions: [FunctionConfig]) -> Outcome { registerApp(DaybookCoreTests.app(), functions) }
+
+    func waitForSignal(
+        _ run: ULID, _ key: String, _ signal: String, replacesOther: Bool = false, timeout: Int64 = hour
+    ) -> Outcome {
+        handle(
+            .waitForSignal(run: run, key: key, signal: signal, replacesOther: replacesOther, timeout: timeout))
+    }
+
+    func signal(_ name: String, _ data: String = "1") -> Outcome {
+        handle(.signal(name: name, data: Array(data.utf8)))
+    }
+
+    func addDefer(_ run: ULID, _ key: String, _ function: String, _ input: String) -> Outcome {
+        handle(.addDefer(run: run, key: key, function: function, input: Array(input.utf8)))
+    }
+
     /// A core that has read the journal of this one, as a new process would.
     func replayed() throws -> Bench {
         let other = Bench(replaying: self)
@@ -235,6 +258,20 @@ func function(
     FunctionConfig(
         id: id, app: "app", triggers: events.map { .event(name: $0, matches: matches) }, retries: retries,
         startTimeout: startTimeout, finishTimeout: finishTimeout)
+}
+
+/// An app behind a URL.
+func app(checksum: String = "c1", revision: Int = 0) -> AppConfig {
+    AppConfig(
+        id: "shop", url: "http://localhost:9000/api/inngest", sdk: "py:v0.5.18", framework: "flask",
+        checksum: checksum, revision: revision)
+}
+
+/// A function of that app.
+func remote(_ id: String = "shop-f", on events: [String] = ["test/go"]) -> FunctionConfig {
+    FunctionConfig(
+        id: id, app: "shop", triggers: events.map { .event(name: $0, matches: []) }, catchUp: .skip,
+        url: "http://localhost:9000/api/inngest?fnId=\(id)&stepId=step")
 }
 
 func cronFunction(_ text: String, id: String = "app-cron", catchUp: CatchUp = .latest) -> FunctionConfig {

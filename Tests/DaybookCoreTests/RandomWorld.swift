@@ -41,7 +41,10 @@ struct RandomWorld {
                 ], retries: 0),
             FunctionConfig(
                 id: "app-minutely", app: "app",
-                triggers: [.cron(text: "* * * * *", zone: .utc), .cron(text: "*/7 * * * *", zone: .utc)], retries: 0,
+                triggers: [
+                    .cron(text: "* * * * *", zone: .utc, jitter: variant % 5 == 0 ? 0 : Int64(variant) * 25_000),
+                    .cron(text: "*/7 * * * *", zone: .utc),
+                ], retries: 0,
                 catchUp: [.latest, .skip, .all(limit: 3)][variant % 3]),
         ]
         if variant % 3 != 2 {
@@ -56,6 +59,13 @@ struct RandomWorld {
                     ]))
         }
         return all
+    }
+
+    static func appFunctions(variant: Int) -> [FunctionConfig] {
+        var first = remote("shop-f")
+        first.retries = variant % 3
+        first.triggers = [.event(name: "test/go", matches: []), .cron(text: "*/5 * * * *", zone: .utc, jitter: 9_000)]
+        return variant % 4 == 0 ? [first] : [first, remote("shop-g", on: ["order.*"])]
     }
 
     mutating func next(_ core: Core, _ time: Instant) -> Move {
@@ -85,7 +95,14 @@ struct RandomWorld {
     }
 
     private mutating func outside(_ runs: [RunSummary], _ time: Instant) -> Command {
-        switch random.below(20) {
+        switch random.below(25) {
+        case 20:
+            return .registerApp(
+                DaybookCoreTests.app(checksum: "c\(random.below(3))"),
+                functions: Self.appFunctions(variant: random.below(12)))
+        case 21: return random.chance(30) ? .removeApp("shop") : .signal(name: signal(), data: Array("[1]".utf8))
+        case 22, 23: return .signal(name: signal(), data: Array(random.pick(Self.values).utf8))
+        case 24: return .invokeFunction(function: random.pick(Self.targets), event: event(time))
         case 0: return .register(app: "app", functions: Self.functions(variant: random.below(12)))
         case 1: return .alignCrons
         case 2: return .moveClock(offset: Int64(random.below(100_000)))
@@ -127,6 +144,10 @@ struct RandomWorld {
         }
     }
 
+    private static let targets = ["app-go", "app-any", "app-none", "app-ends", "shop-f", "shop-g"]
+
+    private mutating func signal() -> String { random.pick(["s1", "s2", "s\"3"]) }
+
     private mutating func event(_ time: Instant) -> Event {
         serial += 1
         let ts = random.chance(10) ? time.wall + Int64(random.below(100_000)) : time.wall
@@ -142,13 +163,22 @@ struct RandomWorld {
 
     private mutating func inside(_ run: RunSummary, _ id: ULID, _ time: Instant) -> Command {
         let key = random.pick(Self.keys)
-        switch random.below(24) {
+        switch random.below(30) {
+        case 24, 25:
+            return .waitForSignal(
+                run: id, key: key, signal: signal(), replacesOther: random.chance(50),
+                timeout: Int64(random.below(5) * 30_000))
+        case 26:
+            return .addDefer(run: id, key: key, function: random.pick(Self.targets), input: Array("{\"d\":1}".utf8))
+        case 27: return .abortDefer(run: id, key: key)
+        case 28: return .answered(run: id, version: 1 + random.below(2), forcesPlan: random.chance(50))
         case 0, 1, 2: return .begin(run: id)
         case 3, 4: return .park(run: id)
         case 5, 6, 7:
             return .endBody(
                 run: id, key: key, attempt: 1 + random.below(2),
-                result: .success(output: Array(random.pick(Self.values).utf8)), duration: Int64(random.below(1_000)))
+                result: .success(output: Array(random.pick(Self.values).utf8)), duration: Int64(random.below(1_000)),
+                operation: random.pick([.run, .fetch, .step]))
         case 8, 9, 10:
             return .endBody(
                 run: id, key: key, attempt: 1 + random.below(3),
@@ -164,14 +194,19 @@ struct RandomWorld {
                 timeout: Int64(random.below(5) * 30_000))
         case 17, 18:
             return .invoke(
-                run: id, key: key, function: random.pick(["app-go", "app-any", "app-none", "app-ends"]),
+                run: id, key: key, function: random.pick(Self.targets),
                 data: Array(random.pick(["{}", #"{"v":1}"#]).utf8), timeout: Int64(random.below(4) * 60_000))
         case 19: return .send(run: id, key: key, events: (0..<random.below(3)).map { _ in event(time) })
         case 20:
             return .end(run: id, .returned(output: Array("{\"ok\":1}".utf8)), input: Array("{\"name\":\"i\"}".utf8))
         case 21, 22:
             return .end(
-                run: id, .threw(AttemptError(name: "E", message: "thrown", isRetriable: random.chance(60))),
+                run: id,
+                .threw(
+                    AttemptError(
+                        json: errorJSON(name: "E", message: "thrown"), isRetriable: random.chance(60),
+                        output: random.chance(50) ? Array("\"raw\"".utf8) : nil,
+                        attempt: random.chance(50) ? 1 + random.below(3) : nil)),
                 input: Array("{\"name\":\"i\"}".utf8))
         default:
             if random.chance(15) { return .quarantine(run: id, reason: "line 3 is damaged") }

@@ -270,14 +270,16 @@ extension Core {
         guard let run = runs[caller.run], let index = run.openIndex(caller.key),
             case .invoke(caller.child) = run.open[index].kind
         else { return }
-        let error = Self.refusalOfInvoke(function, reason, detail)
+        let error = refusalOfInvoke(function, reason, detail, to: run)
         emit(
             .run(caller.run),
             .stepFailed(StepFailure(key: caller.key, operation: .invoke, attempt: 1, error: error)))
         deliver(caller.run, caller.key, .failed(error))
     }
 
-    static func refusalOfInvoke(_ function: String, _ reason: Dropped.Reason, _ detail: String) -> [UInt8] {
+    func refusalOfInvoke(
+        _ function: String, _ reason: Dropped.Reason, _ detail: String, to caller: Run
+    ) -> [UInt8] {
         let message =
             switch reason {
             case .rateLimited: "invoked function is rate limited"
@@ -285,7 +287,9 @@ extension Core {
             case .paused: "invoked function was skipped: it is paused"
             default: "invoked function was not started: \(detail)"
             }
-        return errorJSON(name: "Error", message: "\(message) ('\(function)')")
+        // Code of other SDKs may compare it with what it knows.
+        let isRemote = functions[caller.function].config.isRemote
+        return errorJSON(name: "Error", message: isRemote ? message : "\(message) ('\(function)')")
     }
 
     package func holds(of function: String? = nil) -> [HoldSummary] {

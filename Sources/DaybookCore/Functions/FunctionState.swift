@@ -36,7 +36,7 @@ struct FunctionState {
             guard jitter > 0 else { return wall }
             let recent = max(first, Timestamp(milliseconds: wall.milliseconds - jitter))
             let pending = schedule.ticks(from: recent, through: wall, limit: 1_000, in: zone)
-                .first { fireTime(of: $0) > wall }
+                .first { fireTime(of: $0) > wall && !handled.contains($0) }
             return pending.map { Timestamp(milliseconds: $0.milliseconds - 1) } ?? wall
         }
     }

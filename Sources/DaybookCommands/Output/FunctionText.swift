@@ -33,6 +33,7 @@ func functionText(_ function: JSONView) -> String {
     for (index, trigger) in triggerTexts(function).enumerated() {
         lines.append((index == 0 ? "Triggers  " : "          ") + trigger)
     }
+    if function.member("url") != nil { lines.append("URL       \(function.text("url"))") }
     if let next = function.instant("nextTick") { lines.append("Next tick \(next.shownSeconds)") }
     lines.append("Retries   \(function.member("retries")?.integer ?? 0)")
     for (index, setting) in flowTexts(function).enumerated() {
@@ -80,7 +81,9 @@ private func triggerTexts(_ function: JSONView) -> [String] {
     var triggers: [String] = []
     function.member("triggers")?.forEachElement { trigger in
         if let cron = trigger.member("cron")?.string {
-            triggers.append("cron '\(harmless(cron))'")
+            let jitter = trigger.member("jitterMilliseconds")?.integer
+            let later = jitter.map { ", up to \(durationText(microseconds: $0 * 1_000)) later" } ?? ""
+            triggers.append("cron '\(harmless(cron))'\(later)")
         } else {
             let condition = trigger.member("if") == nil ? "" : " if \(trigger.text("if"))"
             triggers.append(trigger.text("event") + condition)

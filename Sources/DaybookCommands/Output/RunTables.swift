@@ -77,7 +77,10 @@ struct RunTable {
     private func waits(_ row: JSONView) -> String {
         var texts: [String] = []
         if let limit = row.member("waitingFor") { texts.append(limitText(limit)) }
-        if let retryAt = row.instant("retryAt") { texts.append("its next attempt at \(retryAt.shownSeconds)") }
+        if let retryAt = row.instant("retryAt") {
+            let failure = row.member("lastFailure") == nil ? "" : " after '\(row.text("lastFailure").prefix(80))'"
+            texts.append("its next attempt at \(retryAt.shownSeconds)\(failure)")
+        }
         row.member("waiting")?.forEachElement { wait in
             texts.append(waitText(wait))
             return texts.count < 3

@@ -453,7 +453,9 @@ package final class Node: @unchecked Sendable {
 
     private func refusal(of command: Command) -> Refusal? {
         switch command {
-        case .publish, .retry: isDraining ? .stopping : .storageFull(bytesToFree: journal.keeper.bytesToFree)
+        case .retry, .invokeFunction: isDraining ? .stopping : .storageFull(bytesToFree: journal.keeper.bytesToFree)
+        // Steps that still run at a stop may send events; what these start begins at the next start.
+        case .publish: pressure == .normal ? nil : .storageFull(bytesToFree: journal.keeper.bytesToFree)
         default: nil
         }
     }

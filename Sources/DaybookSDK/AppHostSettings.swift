@@ -1,3 +1,6 @@
+package import DaybookSystem
+package import DaybookWire
+
 /// How a server deals with the apps behind HTTP.
 package struct AppHostSettings: Sendable {
     /// What the server calls itself: `dev` without signing keys, `cloud` with them.
@@ -7,12 +10,49 @@ package struct AppHostSettings: Sendable {
     }
 
     package var kind = Kind.dev
+    /// What calls and requests to register are signed with: the current key. Both count for what apps sign.
+    package var keys: SigningKeys?
     /// Serve URLs that are asked to register, at the start and by polling.
     package var urls: [String] = []
-    /// Seconds between two rounds of asking the apps to register; nil for never.
+    /// Seconds between two rounds of asking the apps to register; nil for never. A server of kind `cloud` then asks those apps
+    /// only that are in error.
     package var pollInterval: Int? = 5
     /// Look for apps on the usual ports of this machine while none is known.
     package var discovers = false
+    /// Ports of this machine where no app is to be looked for: the server's own.
+    package var ownPorts: Set<Int> = []
+    /// The value of `PORT`, where an app may be, too.
+    package var extraPort: Int?
+    /// Seconds that one call of a function may take: 2 hours.
+    package var callTimeout: Int64 = 7_200
+    /// Seconds that an app may take to register: 10.
+    package var syncTimeout: Int64 = 10
+    /// Apps that are asked to register at the same time: 32.
+    package var syncsMax = 32
+    /// Functions of one app: 1,000.
+    package var functionsPerAppMax = 1_000
 
     package init() {}
+}
+
+/// What the host of apps is given of the outside, the network aside.
+package struct AppHostSurroundings: Sendable {
+    package var clock: any WallClock
+    package var random: any RandomSource
+    package var zones: any ZoneSource
+    /// Returns after that many milliseconds, or throws when the task is cancelled.
+    package var pause: @Sendable (_ milliseconds: Int64) async throws -> Void
+
+    package init(
+        clock: any WallClock = SystemWallClock(), random: any RandomSource = SystemRandomSource(),
+        zones: any ZoneSource = SystemZoneFiles(),
+        pause: @escaping @Sendable (_ milliseconds: Int64) async throws -> Void = {
+            try await Task.sleep(for: .milliseconds($0))
+        }
+    ) {
+        self.clock = clock
+        self.random = random
+        self.zones = zones
+        self.pause = pause
+    }
 }

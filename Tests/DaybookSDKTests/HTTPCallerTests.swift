@@ -47,10 +47,12 @@ import Testing
     @Test func `connections are used again, but not for what must not be repeated`() async throws {
         try await MockApp.run({ _ in .answer(200, "{}") }) { mock in
             try await withCaller { caller in
-                for _ in 0..<3 { _ = try await caller.send(exchange(mock.url)).get() }
-                #expect(mock.connections == 1)
+                for _ in 0..<10 { _ = try await caller.send(exchange(mock.url)).get() }
+                // An answer is told a moment before its connection is free again.
+                let shared = mock.connections
+                #expect(shared <= 2)
                 for _ in 0..<2 { _ = try await caller.send(exchange(mock.url, isRepeatable: false)).get() }
-                #expect(mock.connections == 3)
+                #expect(mock.connections == shared + 2)
             }
         }
     }

@@ -3,6 +3,7 @@ import DaybookValues
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -49,44 +50,58 @@ final class HTTPCaller: Sendable {
 
     /// Makes the request; `done` is called once, on a thread of the group or on this one.
     func send(_ exchange: HTTPExchange, done: @escaping @Sendable (Result<HTTPAnswer, HTTPTrouble>) -> Void) {
-        guard let address = WebAddress(exchange.url) else {
-            return done(.failure(.unusableAddress(exchange.url)))
-        }
-        send(
-            exchange, to: address, deadline: .now() + .seconds(exchange.timeout), redirects: 0,
-            over: exchange.isRepeatable ? pooled : fresh, done: done)
+        send(exchange, giveUp: GiveUp(), done: done)
     }
 
+    /// The same; it ends with `HTTPTrouble.stopped` when the task is cancelled.
     func send(_ exchange: HTTPExchange) async -> Result<HTTPAnswer, HTTPTrouble> {
-        await withCheckedContinuation { continuation in
-            send(exchange) { continuation.resume(returning: $0) }
+        let giveUp = GiveUp()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                send(exchange, giveUp: giveUp) { continuation.resume(returning: $0) }
+            }
+        } onCancel: {
+            giveUp.request()
         }
     }
 
     private func send(
-        _ exchange: HTTPExchange, to address: WebAddress, deadline: NIODeadline, redirects: Int,
-        over client: HTTPClient,
-        done: @escaping @Sendable (Result<HTTPAnswer, HTTPTrouble>) -> Void
+        _ exchange: HTTPExchange, giveUp: GiveUp, done: @escaping @Sendable (Result<HTTPAnswer, HTTPTrouble>) -> Void
+    ) {
+        guard let address = WebAddress(exchange.url) else {
+            return done(.failure(.unusableAddress(exchange.url)))
+        }
+        let journey = Journey(
+            first: address, deadline: .now() + .seconds(exchange.timeout), giveUp: giveUp, done: done)
+        send(exchange, to: address, on: journey, redirects: 0, over: exchange.isRepeatable ? pooled : fresh)
+    }
+
+    /// What stays the same from one redirect to the next.
+    private struct Journey: Sendable {
+        let first: WebAddress
+        let deadline: NIODeadline
+        let giveUp: GiveUp
+        let done: @Sendable (Result<HTTPAnswer, HTTPTrouble>) -> Void
+    }
+
+    private func send(
+        _ exchange: HTTPExchange, to address: WebAddress, on journey: Journey, redirects: Int, over client: HTTPClient
     ) {
         let collector = AnswerCollector(bodyBytesMax: exchange.bodyBytesMax) { [self] result, wasStale in
-            if wasStale {
-                return send(exchange, to: address, deadline: deadline, redirects: redirects, over: fresh, done: done)
-            }
+            if wasStale { return send(exchange, to: address, on: journey, redirects: redirects, over: fresh) }
             guard case .success(let answer) = result, case .followed(let max) = exchange.redirects,
                 let location = Self.redirectTarget(of: answer)
-            else { return done(result) }
-            guard redirects < max else { return done(.failure(.tooManyRedirects(max))) }
+            else { return journey.done(result) }
+            guard redirects < max else { return journey.done(.failure(.tooManyRedirects(max))) }
             guard let target = address.resolving(location), ["http", "https"].contains(target.scheme) else {
-                return done(.failure(.unusableRedirect(String(location.prefix(200)))))
+                return journey.done(.failure(.unusableRedirect(String(location.prefix(200)))))
             }
             var next = exchange
             if answer.status < 304 { next.method = "GET" }
             // The parameters that count are those of the address that was asked for first.
-            let first = WebAddress(exchange.url) ?? address
             send(
-                next, to: target.overridingQuery(with: first), deadline: deadline, redirects: redirects + 1,
-                over: client,
-                done: done)
+                next, to: target.overridingQuery(with: journey.first), on: journey, redirects: redirects + 1,
+                over: client)
         }
         guard ["http", "https"].contains(address.scheme), let url = URL(string: address.text) else {
             return collector.fail(HTTPTrouble.unusableAddress(address.text))
@@ -97,7 +112,7 @@ final class HTTPCaller: Sendable {
             let request = try HTTPClient.Request(
                 url: url, method: HTTPMethod(rawValue: exchange.method), headers: headers,
                 body: exchange.body.isEmpty ? nil : .byteBuffer(ByteBuffer(bytes: exchange.body)))
-            _ = client.execute(request: request, delegate: collector, deadline: deadline)
+            journey.giveUp.started(client.execute(request: request, delegate: collector, deadline: journey.deadline))
         } catch {
             collector.fail(error)
         }
@@ -108,5 +123,26 @@ final class HTTPCaller: Sendable {
         case 301, 302, 303, 307, 308: answer.header("location")
         default: nil
         }
+    }
+}
+
+/// Gives up a request, whichever of its redirects is under way.
+private final class GiveUp: Sendable {
+    private let state = Mutex<(isRequested: Bool, task: HTTPClient.Task<Void>?)>((false, nil))
+
+    func started(_ task: HTTPClient.Task<Void>) {
+        let isRequested = state.withLock { state in
+            state.task = task
+            return state.isRequested
+        }
+        if isRequested { task.cancel() }
+    }
+
+    func request() {
+        let task = state.withLock { state in
+            state.isRequested = true
+            return state.task
+        }
+        task?.cancel()
     }
 }

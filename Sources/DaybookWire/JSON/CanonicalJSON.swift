@@ -22,6 +22,7 @@ package enum CanonicalJSON {
     ///
     /// - Throws: `JSONError` when it is not one JSON value.
     package static func encode(_ text: [UInt8]) throws(JSONError) -> [UInt8] {
+        try JSONText.check(text, depthMax: depthMax)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
         try append(text, in: 0..<text.count, to: &bytes)
@@ -45,8 +46,7 @@ package enum CanonicalJSON {
             bytes = []
             defer { bytes = writer.bytes }
             do throws(JSONError) {
-                try writer.writeValue(depth: 0)
-                try writer.finish()
+                try writer.write()
                 return .success(())
             } catch {
                 return .failure(error)
@@ -57,9 +57,12 @@ package enum CanonicalJSON {
 }
 
 /// Reads a text once and writes its canonical form behind what is there already.
+///
+/// The text has been checked as a rule. Of one that has not, only what would make the writer lose its way is noticed; it
+/// never reads beyond the end.
 private struct CanonicalWriter {
     private struct Member {
-        /// Where in `bytes` the name begins, with its quotes, and where name and value end.
+        /// Where in `bytes` the member begins, where its name ends and where its value does.
         var start: Int
         var nameEnd: Int
         var end: Int
@@ -68,43 +71,82 @@ private struct CanonicalWriter {
     }
 
     private let text: UnsafeBufferPointer<UInt8>
-    private var scanner: JSONScanner
+    private var position = 0
     private(set) var bytes: [UInt8]
+    /// Of all objects that are being written, the innermost last.
+    private var members: [Member] = []
 
     init(_ text: UnsafeBufferPointer<UInt8>, bytes: [UInt8]) {
         self.text = text
-        self.scanner = JSONScanner(text, depthMax: CanonicalJSON.depthMax)
         self.bytes = bytes
     }
 
-    mutating func finish() throws(JSONError) {
-        scanner.skipWhitespace()
-        guard scanner.isAtEnd else { throw scanner.error("text after the end of the value") }
+    mutating func write() throws(JSONError) {
+        try writeValue(depth: 0)
+        skipWhitespace()
+        guard position == text.count else { throw error("text after the end of the value") }
     }
 
-    mutating func writeValue(depth: Int) throws(JSONError) {
-        scanner.skipWhitespace()
-        switch scanner.current {
-        case UInt8(ascii: "{"):
-            try writeObject(depth: depth)
-        case UInt8(ascii: "["):
-            try writeArray(depth: depth)
+    private func error(_ message: String) -> JSONError {
+        JSONScanner(text).error(message, at: position)
+    }
+
+    /// The byte at the position, 0 at the end.
+    @inline(__always)
+    private var current: UInt8 { position < text.count ? text[position] : 0 }
+
+    @inline(__always)
+    private mutating func skipWhitespace() {
+        while position < text.count, text[position] <= 0x20 { position += 1 }
+    }
+
+    @inline(__always)
+    private mutating func take(_ byte: UInt8) -> Bool {
+        skipWhitespace()
+        guard current == byte else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func writeValue(depth: Int) throws(JSONError) {
+        skipWhitespace()
+        switch current {
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            guard depth < CanonicalJSON.depthMax else {
+                throw error("more than \(CanonicalJSON.depthMax) arrays and objects inside one another")
+            }
+            if current == UInt8(ascii: "{") {
+                try writeObject(depth: depth)
+            } else {
+                try writeArray(depth: depth)
+            }
         case UInt8(ascii: "\""):
             _ = try writeString()
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            let start = scanner.position
-            try scanner.skipValue()
-            bytes.append(canonicalNumber: UnsafeBufferPointer(rebasing: text[start..<scanner.position]))
         default:
-            // A literal, or no JSON at all.
-            let start = scanner.position
-            try scanner.skipValue()
-            bytes.append(contentsOf: text[start..<scanner.position])
+            // A number or a literal.
+            let start = position
+            while position < text.count, isPartOfScalar(text[position]) { position += 1 }
+            let scalar = UnsafeBufferPointer(rebasing: text[start..<position])
+            switch scalar.first {
+            case nil: throw error("a value is missing")
+            case UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "n"): bytes.append(contentsOf: scalar)
+            default: bytes.append(canonicalNumber: scalar)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func isPartOfScalar(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+            UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "E"):
+            true
+        default: false
         }
     }
 
     private mutating func writeArray(depth: Int) throws(JSONError) {
-        try enter(depth)
+        position += 1
         bytes.append(UInt8(ascii: "["))
         if take(UInt8(ascii: "]")) {
             bytes.append(UInt8(ascii: "]"))
@@ -116,78 +158,70 @@ private struct CanonicalWriter {
                 bytes.append(UInt8(ascii: ","))
                 continue
             }
-            guard take(UInt8(ascii: "]")) else { throw scanner.error("an array needs ',' or ']' here") }
+            guard take(UInt8(ascii: "]")) else { throw error("an array needs ',' or ']' here") }
             bytes.append(UInt8(ascii: "]"))
             return
         }
     }
 
     private mutating func writeObject(depth: Int) throws(JSONError) {
-        try enter(depth)
+        position += 1
         bytes.append(UInt8(ascii: "{"))
         if take(UInt8(ascii: "}")) {
             bytes.append(UInt8(ascii: "}"))
             return
         }
-        var members: [Member] = []
+        let first = members.count
         var isSorted = true
         while true {
-            scanner.skipWhitespace()
-            guard scanner.current == UInt8(ascii: "\"") else {
-                throw scanner.error("an object needs a member name in double quotes here")
-            }
+            skipWhitespace()
+            guard current == UInt8(ascii: "\"") else { throw error("an object needs a member name here") }
             let start = bytes.count
             let isPlain = try writeString()
             let nameEnd = bytes.count
-            guard take(UInt8(ascii: ":")) else { throw scanner.error("a member name needs ':' behind it") }
+            guard take(UInt8(ascii: ":")) else { throw error("a member name needs ':' behind it") }
             bytes.append(UInt8(ascii: ":"))
             try writeValue(depth: depth + 1)
             let member = Member(start: start, nameEnd: nameEnd, end: bytes.count, isPlain: isPlain)
-            if isSorted, let last = members.last, compare(last, member) >= 0 { isSorted = false }
+            if isSorted, members.count > first, compare(members[members.count - 1], member) >= 0 { isSorted = false }
             members.append(member)
             if take(UInt8(ascii: ",")) {
                 bytes.append(UInt8(ascii: ","))
                 continue
             }
-            guard take(UInt8(ascii: "}")) else { throw scanner.error("an object needs ',' or '}' here") }
+            guard take(UInt8(ascii: "}")) else { throw error("an object needs ',' or '}' here") }
             break
         }
-        if !isSorted { sort(members) }
+        if !isSorted { sort(Array(members[first...])) }
+        members.removeSubrange(first...)
         bytes.append(UInt8(ascii: "}"))
-    }
-
-    /// Passes over an opening bracket.
-    private mutating func enter(_ depth: Int) throws(JSONError) {
-        guard depth < CanonicalJSON.depthMax else {
-            throw scanner.error("more than \(CanonicalJSON.depthMax) arrays and objects inside one another")
-        }
-        scanner.position += 1
-    }
-
-    private mutating func take(_ byte: UInt8) -> Bool {
-        scanner.skipWhitespace()
-        guard scanner.current == byte else { return false }
-        scanner.position += 1
-        return true
     }
 
     /// - Returns: whether the string is ASCII without escapes.
     private mutating func writeString() throws(JSONError) -> Bool {
-        let start = scanner.position
-        try scanner.skipString()
-        let written = UnsafeBufferPointer(rebasing: text[start..<scanner.position])
+        let start = position
         var isEscaped = false
-        var isASCII = true
-        for byte in written {
-            if byte == UInt8(ascii: "\\") { isEscaped = true }
-            if byte >= 0x80 { isASCII = false }
+        var union: UInt8 = 0
+        position += 1
+        while true {
+            guard position < text.count else { throw error("the text ends inside a string") }
+            let byte = text[position]
+            if byte == UInt8(ascii: "\"") { break }
+            union |= byte
+            if byte == UInt8(ascii: "\\") {
+                isEscaped = true
+                position += 1
+            }
+            position += 1
         }
+        position += 1
+        let written = UnsafeBufferPointer(rebasing: text[start..<position])
         if isEscaped {
             bytes.append(canonical: unescape(Array(written.dropFirst().dropLast())[...]))
         } else {
             bytes.append(contentsOf: written)
         }
-        return isASCII && !isEscaped
+        return !isEscaped && union < 0x80
     }
 
     // MARK: - Order
@@ -210,14 +244,22 @@ private struct CanonicalWriter {
 
     /// Negative when the name of `a` comes first, 0 when the names are the same.
     private func compare(_ a: Member, _ b: Member) -> Int {
-        let aName = bytes[a.start + 1..<a.nameEnd - 1]
-        let bName = bytes[b.start + 1..<b.nameEnd - 1]
-        if a.isPlain, b.isPlain {
-            for (x, y) in zip(aName, bName) where x != y { return x < y ? -1 : 1 }
-            return aName.count - bName.count
+        guard a.isPlain, b.isPlain else { return compareUnits(a, b) }
+        return bytes.withUnsafeBufferPointer { bytes in
+            var (x, y) = (a.start + 1, b.start + 1)
+            let (xEnd, yEnd) = (a.nameEnd - 1, b.nameEnd - 1)
+            while x < xEnd, y < yEnd {
+                if bytes[x] != bytes[y] { return bytes[x] < bytes[y] ? -1 : 1 }
+                x += 1
+                y += 1
+            }
+            return (xEnd - x) - (yEnd - y)
         }
-        var aUnits = unescape(aName).utf16.makeIterator()
-        var bUnits = unescape(bName).utf16.makeIterator()
+    }
+
+    private func compareUnits(_ a: Member, _ b: Member) -> Int {
+        var aUnits = unescape(bytes[a.start + 1..<a.nameEnd - 1]).utf16.makeIterator()
+        var bUnits = unescape(bytes[b.start + 1..<b.nameEnd - 1]).utf16.makeIterator()
         while true {
             switch (aUnits.next(), bUnits.next()) {
             case (nil, nil): return 0
@@ -235,12 +277,16 @@ extension [UInt8] {
         var string = string
         string.withUTF8 { utf8 in
             append(UInt8(ascii: "\""))
-            for byte in utf8 {
+            var start = 0
+            for index in 0..<utf8.count {
+                let byte = utf8[index]
+                guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+                append(contentsOf: UnsafeBufferPointer(rebasing: utf8[start..<index]))
+                start = index + 1
                 switch byte {
                 case UInt8(ascii: "\""), UInt8(ascii: "\\"):
                     append(UInt8(ascii: "\\"))
                     append(byte)
-                case 0x20...: append(byte)
                 case 0x08: append(json: "\\b")
                 case 0x09: append(json: "\\t")
                 case 0x0A: append(json: "\\n")
@@ -252,14 +298,14 @@ extension [UInt8] {
                     append(hexDigit(byte & 15))
                 }
             }
+            append(contentsOf: UnsafeBufferPointer(rebasing: utf8[start...]))
             append(UInt8(ascii: "\""))
         }
     }
 
     /// Appends a number, given as JSON text, as ECMAScript writes its double.
     fileprivate mutating func append(canonicalNumber text: UnsafeBufferPointer<UInt8>) {
-        // 15 digits are exact in every double; most numbers are such.
-        if text.count <= 15, text.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) {
+        if isCanonical(number: text) {
             append(contentsOf: text)
             return
         }
@@ -321,4 +367,25 @@ extension [UInt8] {
             append(json: (pointAt - 1).magnitude)
         }
     }
+}
+
+/// Whether a number is surely written as ECMAScript writes it: up to 15 digits, which every double keeps, no exponent, no 0
+/// at the end of a fraction, nothing near enough to 0 to need an exponent.
+private func isCanonical(number text: UnsafeBufferPointer<UInt8>) -> Bool {
+    let first = text.first == UInt8(ascii: "-") ? 1 : 0
+    guard text.count > first, text.count - first <= 16 else { return false }
+    var digits = 0
+    var point: Int?
+    for index in first..<text.count {
+        switch text[index] {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digits += 1
+        case UInt8(ascii: ".") where point == nil: point = index
+        default: return false
+        }
+    }
+    guard digits <= 15 else { return false }
+    let isBelowOne = text[first] == UInt8(ascii: "0")
+    guard let point else { return !isBelowOne || text.count == 1 }
+    guard text[text.count - 1] != UInt8(ascii: "0"), text.count > point + 1 else { return false }
+    return !isBelowOne || text[point...].dropFirst().prefix(6).contains { $0 != UInt8(ascii: "0") }
 }

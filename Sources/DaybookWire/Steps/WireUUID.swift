@@ -17,8 +17,13 @@ package enum WireUUID {
         var digest = Array(Insecure.SHA1.hash(data: space + Array(name.utf8)).prefix(16))
         digest[6] = digest[6] & 0x0F | 0x50
         digest[8] = digest[8] & 0x3F | 0x80
-        var text = hexText(digest)
-        for offset in [20, 16, 12, 8] { text.insert("-", at: text.index(text.startIndex, offsetBy: offset)) }
-        return text
+        var text: [UInt8] = []
+        text.reserveCapacity(36)
+        for (index, byte) in digest.enumerated() {
+            if index == 4 || index == 6 || index == 8 || index == 10 { text.append(UInt8(ascii: "-")) }
+            text.append(hexDigit(byte >> 4))
+            text.append(hexDigit(byte & 15))
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 }

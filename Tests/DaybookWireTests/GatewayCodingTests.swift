@@ -102,4 +102,19 @@ struct GatewayCodingTests {
     func `what the provider said is the result or the error`(status: Int, body: String, shown: String) {
         #expect(GatewayCoding.inferred(status: status, body: Array(body.utf8)).shown == shown)
     }
+
+    @Test func `a key that comes back in a failure is not stored`() {
+        let key = "sk-0123/4567"
+        #expect(
+            GatewayCoding.inferred(status: 401, body: Array(#"{"e":"bad key sk-0123/4567!"}"#.utf8), hiding: key).shown
+                == #"failed {"data":{"e":"bad key ***!"},"message":"Error making AI request: unsuccessful status code: "#
+                + #"401","name":"AIGatewayError","stack":"{\"e\":\"bad key ***!\"}"}"#)
+        #expect(
+            GatewayCoding.inferFailed("no http://x?key=sk-0123%2F4567 nor sk-0123/4567", hiding: key).shown
+                == #"failed {"message":"Error making AI request: no http://x?key=*** nor ***","name":"AIGatewayError"}"#
+        )
+        #expect(
+            GatewayCoding.inferFailed("a key", hiding: "a").shown
+                == #"failed {"message":"Error making AI request: a key","name":"AIGatewayError"}"#)
+    }
 }

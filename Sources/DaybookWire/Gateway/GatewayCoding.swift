@@ -87,11 +87,15 @@ package enum GatewayCoding {
     }
 
     /// The result of `step.ai.infer`: what the provider said, if its status is below 300.
-    package static func inferred(status: Int, body: [UInt8]) -> GatewayOutcome {
+    ///
+    /// - Parameter key: the request's key; where a failure repeats it, it is left out of the error.
+    package static func inferred(status: Int, body: [UInt8], hiding key: String = "") -> GatewayOutcome {
         if status <= 299 { return .completed(json(body)) }
         let message = "Error making AI request: unsuccessful status code: \(status)"
         // Without a word from the provider there is one from the server.
-        let said = JSONView(body) == nil ? Array(#"{"error":"Error making AI request"}"#.utf8) : body
+        let said =
+            JSONView(body) == nil
+            ? Array(#"{"error":"Error making AI request"}"#.utf8) : hidden(Array(key.utf8), in: body)
         return .failed(
             error: error(
                 name: "AIGatewayError", message: message, data: json(said), stack: String(decoding: said, as: UTF8.self)
@@ -99,8 +103,36 @@ package enum GatewayCoding {
     }
 
     /// The attempt of a `step.ai.infer` that brought no answer.
-    package static func inferFailed(_ reason: String) -> GatewayOutcome {
-        .failed(error: error(name: "AIGatewayError", message: "Error making AI request: \(reason)"))
+    ///
+    /// - Parameter key: the request's key; it may stand in the address, and the address in the reason.
+    package static func inferFailed(_ reason: String, hiding key: String = "") -> GatewayOutcome {
+        var encoded: [UInt8] = []
+        CallCoding.appendQueryEncoded(Array(key.utf8), to: &encoded)
+        let reason = hidden(encoded, in: hidden(Array(key.utf8), in: Array(reason.utf8)))
+        return .failed(
+            error: error(
+                name: "AIGatewayError",
+                message: "Error making AI request: \(String(decoding: reason, as: UTF8.self))"))
+    }
+
+    /// Bytes of the shortest secret; what is shorter is none and would be found everywhere.
+    private static let keyBytesMin = 8
+
+    private static func hidden(_ key: [UInt8], in text: [UInt8]) -> [UInt8] {
+        guard key.count >= keyBytesMin, text.count >= key.count else { return text }
+        var shown: [UInt8] = []
+        shown.reserveCapacity(text.count)
+        var index = 0
+        while index < text.count {
+            if text[index] == key[0], text[index...].starts(with: key) {
+                shown.append(contentsOf: "***".utf8)
+                index += key.count
+            } else {
+                shown.append(text[index])
+                index += 1
+            }
+        }
+        return shown
     }
 
     // MARK: - JSON

@@ -14,8 +14,8 @@ package struct AppHostSettings: Sendable {
     package var keys: SigningKeys?
     /// Serve URLs that are asked to register, at the start and by polling.
     package var urls: [String] = []
-    /// Seconds between two rounds of asking the apps to register; nil for never. A server of kind `cloud` then asks those apps
-    /// only that are in error.
+    /// Seconds between two rounds of asking the apps to register. With nil, every five seconds those are asked that are in
+    /// error, or were given and never seen; a server of kind `cloud` asks only those, whatever the interval.
     package var pollInterval: Int? = 5
     /// Look for apps on the usual ports of this machine while none is known.
     package var discovers = false

@@ -137,6 +137,33 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", "GET / HTTP/1.1\r\nX: y", "G T", "\u{1F600}"])
+    func `a method that is none is not sent`(method: String) async throws {
+        let (result, requests) = try await send({
+            var wanted = exchange($0)
+            wanted.method = method
+            return wanted
+        }) { _ in .answer(200, "{}") }
+        guard case .failure(.unusableRequest) = result else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(requests.isEmpty)
+    }
+
+    @Test func `a header with a line feed in it is not sent`() async throws {
+        let (result, requests) = try await send({
+            var wanted = exchange($0)
+            wanted.headers = [("X-Mine", "1\r\nX-Other: 2")]
+            return wanted
+        }) { _ in .answer(200, "{}") }
+        guard case .failure(.unusableRequest) = result else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(requests.isEmpty)
+    }
+
     // MARK: - Redirects
 
     @Test(arguments: [307, 308])

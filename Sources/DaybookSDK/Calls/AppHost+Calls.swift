@@ -90,6 +90,7 @@ extension AppHost: CallDriver {
     private func fault(of trouble: HTTPTrouble, _ request: CallRequest) -> CallFault {
         switch trouble {
         case .unusableAddress: .invalidURL(request.url)
+        case .unusableRequest: .other("Your function cannot be called: \(trouble)")
         case .unreachable: .unreachable
         case .tls(let reason): .other("Your server's TLS handshake failed: \(reason.prefix(500))")
         case .tlsTimeout: .tlsHandshakeTimedOut

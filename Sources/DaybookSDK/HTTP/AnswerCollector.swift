@@ -133,7 +133,7 @@ final class AnswerCollector: HTTPClientResponseDelegate {
             hasHead ? .lostWhileReading : isSent ? .closedBeforeAnswer : .resetWhileSending
         case .cancelled, .alreadyShutdown, .requestStreamCancelled: .stopped
         case .invalidURL, .emptyHost, .emptyScheme, .missingSocketPath: .unusableAddress("")
-        default: hasHead ? .lostWhileReading : .unreachable("\(error)")
+        default: hasHead ? .lostWhileReading : isSent ? .resetWhileSending : .unusableRequest(error.shortDescription)
         }
     }
 

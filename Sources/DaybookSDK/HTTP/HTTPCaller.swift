@@ -106,6 +106,9 @@ final class HTTPCaller: Sendable {
         guard ["http", "https"].contains(address.scheme), let url = URL(string: address.text) else {
             return collector.fail(HTTPTrouble.unusableAddress(address.text))
         }
+        guard Self.isMethod(exchange.method) else {
+            return collector.fail(HTTPTrouble.unusableRequest("'\(exchange.method)' is no method"))
+        }
         do {
             var headers = HTTPHeaders()
             for (name, value) in exchange.headers { headers.add(name: name, value: value) }
@@ -116,6 +119,15 @@ final class HTTPCaller: Sendable {
         } catch {
             collector.fail(error)
         }
+    }
+
+    /// Methods may come from a function's code, and go into the request as they are.
+    private static func isMethod(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 40
+            && text.utf8.allSatisfy {
+                UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 || UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0
+                    || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
+            }
     }
 
     private static func redirectTarget(of answer: HTTPAnswer) -> String? {

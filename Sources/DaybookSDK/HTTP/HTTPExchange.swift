@@ -2,12 +2,6 @@ import DaybookValues
 
 /// A request to somebody else's server.
 struct HTTPExchange: Sendable {
-    enum Method: String, Sendable {
-        case get = "GET"
-        case post = "POST"
-        case put = "PUT"
-    }
-
     /// What is done about an answer that names another place.
     enum Redirects: Sendable {
         /// It is the answer.
@@ -47,6 +41,8 @@ struct HTTPAnswer: Sendable {
 enum HTTPTrouble: Error, Sendable, Equatable, CustomStringConvertible {
     /// The address cannot be used at all.
     case unusableAddress(String)
+    /// Something else about the request, such as a line feed in a header.
+    case unusableRequest(String)
     /// No connection came about.
     case unreachable(String)
     /// There is something, but it does not speak TLS as it should: a plain server, a certificate that nobody knows.
@@ -68,9 +64,10 @@ enum HTTPTrouble: Error, Sendable, Equatable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .unusableAddress(let address): "'\(address)' is not an address of a web server"
+        case .unusableAddress(let address): "'\(address.prefix(200))' is not an address of a web server"
+        case .unusableRequest(let reason): "the request cannot be made: \(reason.prefix(200))"
         case .unreachable(let reason): "no connection: \(reason)"
-        case .tls(let reason): "the TLS handshake failed: \(reason)"
+        case .tls(let reason): "the TLS handshake failed: \(reason.prefix(500))"
         case .tlsTimeout: "the TLS handshake was not complete in time"
         case .closedBeforeAnswer: "the connection was closed before anything was answered"
         case .resetWhileSending: "the connection was reset while the request was sent"

@@ -11,10 +11,7 @@ extension AppHost {
     /// An app that hangs is waited for by nobody but its own next round.
     /// - Throws: `CancellationError`.
     package func run() async throws {
-        guard let interval = settings.pollInterval ?? (settings.urls.isEmpty && !settings.discovers ? nil : 5) else {
-            // Nothing to look for; the loop is there to be cancelled like any other.
-            while true { try await surroundings.pause(86_400_000) }
-        }
+        let interval = Int64(max(1, settings.pollInterval ?? 5)) * 1_000
         try await withThrowingDiscardingTaskGroup { group in
             var missedPorts: [Int: Int] = [:]
             var round = 0
@@ -34,7 +31,7 @@ extension AppHost {
                     }
                 }
                 round += 1
-                try await surroundings.pause(Int64(max(1, interval)) * 1_000)
+                try await surroundings.pause(interval)
             }
         }
     }

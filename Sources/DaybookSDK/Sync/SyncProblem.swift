@@ -19,7 +19,7 @@ struct SyncProblem: Sendable, Equatable {
         message = trouble.description
         code =
             switch trouble {
-            case .tls, .tlsTimeout, .unusableAddress: "unsupported_protocol"
+            case .tls, .tlsTimeout, .unusableAddress, .unusableRequest: "unsupported_protocol"
             case .timedOut: "timeout"
             case .tooLarge: "output_too_large"
             case .garbage: "not_http"

@@ -240,7 +240,8 @@ enum StepMemo {
         switch operation {
         case .sleep: null
         // The event itself, or null.
-        case .wait: output == null ? null : canonical(output)
+        case .wait:
+            output == null ? null : Array(WireEvents(input: output, isBatch: false, run: ULID(high: 0, low: 0)).first)
         // Null when the time was up.
         case .signal: output == null ? null : wrapped("data", output)
         case .step: canonical(output)

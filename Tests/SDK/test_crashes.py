@@ -21,7 +21,7 @@ def test_500_runs_survive_a_kill_and_no_recorded_step_runs_again(world) -> None:
     while kills < 3:
         server.end(signal.SIGKILL)
         kills += 1
-        before = {(record["st"], record["step"]) for record in server.recorded("step.completed") if "step" in record}
+        before = {(record["s"], record["step"]) for record in server.recorded("step.completed") if "step" in record}
         ran_before = len(app.log("ran"))
         server.start()
         until("more steps", lambda: len(app.log("ran")) > ran_before + 100 or not unfinished(server, events), 120)

@@ -19,8 +19,8 @@ def note_call(method: str, query: dict[str, str], headers: dict[str, str], body:
     facts["headers"] = {name.lower(): value for name, value in headers.items()}
     if method == "POST" and body:
         request = json.loads(body)
-        facts["run"] = request["ctx"]["run_id"]
-        facts["attempt"] = request["ctx"]["attempt"]
+        facts["run"] = request["ctx"].get("run_id")
+        facts["attempt"] = request["ctx"].get("attempt")
         facts["steps"] = list(request["steps"])
         facts["useAPI"] = request["use_api"]
         facts["canonical"] = body.decode("utf-8") == json.dumps(

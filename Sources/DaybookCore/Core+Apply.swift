@@ -284,7 +284,9 @@ extension Core {
         if case .wait(let event, _, _) = step.kind, let entry = entry(of: step, run.id) {
             waits.remove(entry, on: event)
         }
-        if case .signal(let name, isReplaced: false) = step.kind { signals[name] = nil }
+        if case .signal(let name, isReplaced: false) = step.kind, signals[name]?.number == step.number {
+            signals[name] = nil
+        }
     }
 
     // MARK: - The system stream

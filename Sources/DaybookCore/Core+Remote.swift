@@ -46,8 +46,10 @@ extension Core {
             return .done
         }
         // On one line, whatever the app sent.
-        guard let compact = try? JSONText.compact(input) else {
-            effects.append(.warn(run: id, "the follow-up '\(key)' of '\(function)' is ignored: its input is not JSON"))
+        guard let compact = try? JSONText.compact(input), compact.first == UInt8(ascii: "{") else {
+            effects.append(
+                .warn(
+                    run: id, "the follow-up '\(key)' of '\(function)' is ignored: its input is not a JSON object"))
             return .done
         }
         emit(.run(id), .deferAdded(key: key, function: function, input: compact))
@@ -65,7 +67,8 @@ extension Core {
     /// Starts what the run has asked for; it has ended.
     func startDeferred(of run: Run, function: String) {
         for deferred in run.remote?.deferred ?? [] where !deferred.isAborted {
-            var data = deferred.input.count > 2 ? Array(deferred.input.dropLast()) : [UInt8(ascii: "{")]
+            var data = [UInt8(ascii: "{")]
+            if deferred.input.first == data[0], deferred.input.count > 2 { data = deferred.input.dropLast() }
             data.begin("_inngest")
             data.append(UInt8(ascii: "{"))
             data.add("fn_slug", deferred.function)

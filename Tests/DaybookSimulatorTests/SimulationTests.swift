@@ -22,7 +22,8 @@ struct SimulationTests {
             .runsAdmitted, .droppedDuplicate, .droppedRateLimited, .droppedSingleton, .droppedPaused,
             .droppedExpression, .eventsDebounced, .runsOfDebounces, .eventsBatched, .runsOfFullBatches,
             .runsOfDueBatches, .triggersNotMet, .cancelledByEvent, .finishTimeouts, .waitsWithCondition,
-            .functionsPaused, .functionsResumed, .limitsChanged, .limitsChangedWhileUp,
+            .functionsPaused, .functionsResumed, .limitsChanged, .limitsChangedWhileUp, .functionsInvokedByName,
+            .followUpsAdded, .followUpsAborted, .followUpsScheduled,
         ]
         for kind in expected { #expect(counts.flow[kind] ?? 0 > 0, "\(kind.name)") }
     }

@@ -34,10 +34,10 @@ struct FunctionState {
         /// The newest tick that may fire at `wall`, if all from `first` on fire in their order: nil for all up to `wall`.
         func horizon(from first: Timestamp, at wall: Timestamp) -> Timestamp {
             guard jitter > 0 else { return wall }
-            let recent = max(first, Timestamp(milliseconds: wall.milliseconds - jitter))
+            let recent = max(first, wall + -jitter)
             let pending = schedule.ticks(from: recent, through: wall, limit: 1_000, in: zone)
                 .first { fireTime(of: $0) > wall && !handled.contains($0) }
-            return pending.map { Timestamp(milliseconds: $0.milliseconds - 1) } ?? wall
+            return pending.map { $0 + -1 } ?? wall
         }
     }
 

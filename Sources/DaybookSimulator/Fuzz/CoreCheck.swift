@@ -91,6 +91,14 @@ enum CoreCheck {
             try handle(.sleep(run: id, key: "s", length: .duration(5_000)))
             try handle(.wait(run: id, key: "w", event: "a/b", matches: [], timeout: 60_000))
             try handle(.invoke(run: id, key: "i", function: run.function, data: Array("{}".utf8), timeout: 60_000))
+            let data = Array(#"{"a":1}"#.utf8)
+            try handle(
+                .waitForSignal(run: id, key: "g", signal: "go", replacesOther: index % 2 == 1, timeout: 60_000))
+            try handle(.addDefer(run: id, key: "d\(index)", function: run.function, input: data))
+            if index % 3 == 0 { try handle(.abortDefer(run: id, key: "d\(index)")) }
+            try handle(.answered(run: id, version: 1 + index % 2, forcesPlan: index % 4 == 0))
+            if index % 2 == 0 { try handle(.signal(name: "go", data: data)) }
+            try handle(.invokeFunction(function: run.function, event: event))
             try handle(.park(run: id))
             switch index % 4 {
             case 0: try handle(.end(run: id, .threw(AttemptError(name: "E", message: "m")), input: Array("{}".utf8)))

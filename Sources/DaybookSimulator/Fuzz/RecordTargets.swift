@@ -7,6 +7,8 @@ extension FuzzTargets {
         "run.queued", "run.started", "run.parked", "run.completed", "run.failed", "run.cancelled", "run.quarantined",
         "step.completed", "step.failed", "step.interrupted", "sleep.started", "wait.started", "invoke.started",
         "attempt.failed", "event.received", "epoch.opened", "month.opened", "function.registered", "function.removed",
+        "app.registered", "app.removed", "signal.started", "defer.added", "defer.aborted", "run.answered",
+        ",\"signal\":\"go\"", ",\"input\":{}", ",\"version\":2", "\"jitter\":60000", "\"url\":\"\"",
         "cron.scheduled", "cron.ticked", "clock.moved", "inbox.committed", "inbox.removed", ",\"step\":\"a\"",
         ",\"attempt\":1", ",\"retryAt\":1795248000000", ",\"from\":\"01KAJS9V00A1B2C3D4E5F6G7H8\"", ",\"startAt\":0",
         "\"startTimeout\":", "\"finishTimeout\":", "\"catchUp\":\"all\"", "\"handled\":[0,1]", "\"trigger\":0", "null",

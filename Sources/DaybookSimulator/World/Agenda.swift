@@ -46,6 +46,11 @@ struct Agenda: Sendable {
         case cancelAll(function: Int)
         /// Events come, and soon the runs are cancelled whose bodies execute under a limit.
         case cancelBusy([SentEvent])
+        /// A run asks for a function to start once it has ended.
+        case addFollowUp(nth: Int, function: Int, key: Int)
+        case abortFollowUp(nth: Int, key: Int)
+        /// Somebody starts a function by its name.
+        case invoke(function: Int, SentEvent)
         case verify
         case damage(FaultKind, file: Int, place: Int, bit: Int)
     }
@@ -84,6 +89,36 @@ struct Agenda: Sendable {
         // From numbers of its own, so that all else of the world stays as it is.
         let flowRandom = SeededRandom(seed: seed ^ 0xF10A_1138)
         if flowRandom.chance(percent: 50) { addFlow(&number, flowRandom) }
+        let followUpRandom = SeededRandom(seed: seed ^ 0xDEFE_0220)
+        if followUpRandom.chance(percent: 40) { addFollowUps(&number, followUpRandom) }
+    }
+
+    // MARK: - Follow-ups, and functions started by name
+
+    private mutating func addFollowUps(_ number: inout Int, _ random: SeededRandom) {
+        var mixed: [Happening] = []
+        for happening in happenings {
+            mixed.append(happening)
+            guard random.chance(percent: 30) else { continue }
+            let isCrowd = random.chance(percent: 10)
+            for _ in 0..<(isCrowd ? 24 : 1 + random.below(3)) {
+                // One beyond the last: no such function.
+                let function = random.below(programs.count + 1)
+                switch isCrowd ? 0 : random.below(8) {
+                case 0..<4:
+                    // A crowd is more than one run may have.
+                    mixed.append(
+                        .addFollowUp(
+                            nth: isCrowd ? 0 : random.below(6), function: function, key: random.below(isCrowd ? 99 : 4))
+                    )
+                case 4: mixed.append(.abortFollowUp(nth: random.below(6), key: random.below(4)))
+                default:
+                    let event = Self.events(1, &number, programs.count, random)[0]
+                    mixed.append(.invoke(function: function, hasFlow ? Self.withValues(event, random) : event))
+                }
+            }
+        }
+        happenings = mixed
     }
 
     // MARK: - Flow control

@@ -43,6 +43,11 @@ package enum FlowKind: String, CaseIterable, Sendable {
     case functionsResumed
     case limitsChanged
     case limitsChangedWhileUp
+    case functionsInvokedByName
+    case followUpsAdded
+    case followUpsAborted
+    /// Events of follow-ups, whatever came of them.
+    case followUpsScheduled
 }
 
 extension FlowKind {

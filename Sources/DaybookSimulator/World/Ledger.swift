@@ -27,6 +27,8 @@ final class Ledger: @unchecked Sendable {
         /// Of the event it was given.
         var values = EventValues()
         var openWaits: [String: (event: String, matches: [FieldMatch], condition: ListenerShape?)] = [:]
+        /// What starts when it has ended.
+        var followUps: [(key: String, function: String, isAborted: Bool)] = []
         var end: Record?
     }
 
@@ -72,6 +74,8 @@ final class Ledger: @unchecked Sendable {
     /// the same event.
     private var awaited: [ULID: Int] = [:]
     private var promised: [Set<String>] = []
+    /// Follow-ups of runs that have ended in this batch, by the ids of their events.
+    private var scheduled: [String: String] = [:]
     private var waitingRuns: Set<ULID> = []
     private var ticks: Set<String> = []
     private var newestTick: [String: Timestamp] = [:]
@@ -97,8 +101,12 @@ final class Ledger: @unchecked Sendable {
         let taken = JournalLine.forEach(batch) { add($0) }
         if taken != batch.count { violate("a flushed batch has a line that is not right, at byte \(taken)") }
         for run in awaited.keys { violate("run \(run.text) was promised and is not in the same batch") }
+        for (id, function) in scheduled.sorted(by: { $0.key < $1.key }) {
+            violate("follow-up \(id) of \(function) is not in the batch in which its run ended")
+        }
         awaited = [:]
         promised = []
+        scheduled = [:]
         flow.closeBatch()
     }
 
@@ -244,8 +252,18 @@ final class Ledger: @unchecked Sendable {
         // Meant for one function, and on record because it did not simply start a run.
         case "inngest/function.invoked":
             let id = view?.at(path: "data._inngest.fn_id")?.string ?? "?"
-            expect(id, .invoke)
-            if !dropped.isEmpty { flow.count(.invokesRefused) }
+            // A step waits for what comes of it, or somebody outside asked for it.
+            let isStep = view?.at(path: "data._inngest.correlation_id") != nil
+            expect(id, isStep ? .invoke : .event)
+            if isStep, !dropped.isEmpty { flow.count(.invokesRefused) }
+            if !isStep { flow.count(.functionsInvokedByName) }
+        case "inngest/deferred.schedule":
+            let id = view?.at(path: "data._inngest.fn_slug")?.string ?? "?"
+            flow.count(.followUpsScheduled)
+            if scheduled.removeValue(forKey: event.key ?? "?") != id {
+                violate("event \(event.id.text) starts a follow-up \(event.key ?? "?") that no run has left")
+            }
+            if let function = functions[id], !function.isRemoved { expect(id, .event) }
         case "inngest/scheduled.timer": expect(lastTicked, .cron)
         default:
             for (id, function) in functions where !function.isRemoved {
@@ -361,10 +379,24 @@ final class Ledger: @unchecked Sendable {
         case .waitStarted(let key, let event, let matches, let condition, _, _):
             if condition != nil { flow.count(.waitsWithCondition) }
             facts.openWaits[key] = (event, matches, condition.flatMap { ListenerShape(source: $0.source) })
+        case .deferAdded(let key, let function, _):
+            if facts.followUps.contains(where: { $0.key == key }) || facts.followUps.count >= 20 {
+                violate("run \(id.text) has follow-up '\(key)' twice or too many of them, at record \(q)")
+            }
+            flow.count(.followUpsAdded)
+            facts.followUps.append((key, function, false))
+        case .deferAborted(let key):
+            flow.count(.followUpsAborted)
+            for index in facts.followUps.indices where facts.followUps[index].key == key {
+                facts.followUps[index].isAborted = true
+            }
         case .runQuarantined:
             quarantinedRuns.insert(id)
             fallthrough
         case .runCompleted, .runFailed, .runCancelled:
+            for followUp in facts.followUps where !followUp.isAborted {
+                scheduled["\(id.text).\(followUp.key)"] = followUp.function
+            }
             facts.end = record
             facts.openWaits = [:]
             unfinishedRunCount -= 1

@@ -79,6 +79,7 @@ extension World {
     private static func recorded(_ summary: RunSummary) -> RunSummary {
         var summary = summary
         summary.waiting = nil
+        summary.lastFailure = nil
         for index in summary.open.indices { summary.open[index].isReady = false }
         return summary
     }

@@ -83,12 +83,15 @@ extension World {
             linger(60)
             cancelBusy()
             linger(60)
+        case .addFollowUp(let nth, let function, let key): addFollowUp(nth, function, key)
+        case .abortFollowUp(let nth, let key): abortFollowUp(nth, key)
+        case .invoke(let function, let event): invoke(function, event)
         case .verify: verifyLive()
         case .damage(let kind, let file, let place, let bit): doDamage(kind, file: file, place: place, bit: bit)
         }
     }
 
-    private func json(_ event: Agenda.SentEvent) -> String {
+    func json(_ event: Agenda.SentEvent) -> String {
         var text = #"{"name":"\#(event.name)","data":{"n":\#(event.number),"k":\#(event.key)"#
         text += event.values
         if event.padding > 0 { text += #","p":"\#(String(repeating: "p", count: event.padding))""# }

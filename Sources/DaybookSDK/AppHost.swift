@@ -32,7 +32,7 @@ package final class AppHost: Sendable {
         self.surroundings = surroundings
         self.logger = logger
         caller = HTTPCaller()
-        discovery = Discovery(caller: caller, ports: Discovery.ports + (settings.extraPort.map { [$0] } ?? []))
+        discovery = Discovery(caller: caller, ports: settings.ports + (settings.extraPort.map { [$0] } ?? []))
         for url in settings.urls {
             if let address = WebAddress(url) {
                 book.withLock { $0.configure(address) }
@@ -75,12 +75,12 @@ package final class AppHost: Sendable {
                     isConfigured: entry?.isConfigured ?? false
                         || configured.contains { entries[$0]?.isConfigured ?? false }))
         }
-        for (place, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.isConfigured && !shown.contains(place)
-        {
+        let others = entries.filter { !shown.contains($0.key) && ($0.value.isConfigured || $0.value.isFound) }
+        for (_, entry) in others.sorted(by: { $0.key < $1.key }) {
             summaries.append(
                 AppSummary(
                     id: "", name: "", url: entry.url, sdk: "", functionCount: 0, checksum: "", revision: 0,
-                    connection: entry.connection, syncedAt: entry.syncedAt, isConfigured: true))
+                    connection: entry.connection, syncedAt: entry.syncedAt, isConfigured: entry.isConfigured))
         }
         return summaries
     }

@@ -19,6 +19,10 @@ package struct AppHostSettings: Sendable {
     package var pollInterval: Int? = 5
     /// Look for apps on the usual ports of this machine while none is known.
     package var discovers = false
+    /// Ports of this machine where apps are looked for: those on which frameworks listen by default.
+    package var ports =
+        [80, 443] + Array(3_000...3_010) + [4_321, 5_000, 5_173, 8_000, 8_080, 8_081, 8_787, 8_888]
+        + Array(8_910...8_915)
     /// Ports of this machine where no app is to be looked for: the server's own.
     package var ownPorts: Set<Int> = []
     /// The value of `PORT`, where an app may be, too.

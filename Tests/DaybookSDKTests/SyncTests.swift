@@ -183,7 +183,7 @@ import Testing
                             await quick.waitForRequests(round)
                             await harness.rounds.waitForRounds(round)
                             // The answer to the last request must be in before the next round, or it is left out of it.
-                            while harness.log.texts(.debug).count < round { await Task.yield() }
+                            await harness.log.waitForLines(.debug, round)
                             harness.rounds.next()
                         }
                     }
@@ -251,5 +251,41 @@ import Testing
                 await caller.shutdown()
             }
         }
+    }
+
+    @Test func `an app that is found is asked to register, again and again while it is there`() async throws {
+        try await MockApp.run({ request in
+            request.method == "GET" ? .answer(200, "{}") : .answer(500, #"{"message":"not yet"}"#)
+        }) { mock in
+            try await HostHarness.run({
+                $0.discovers = true
+                $0.ports = [mock.port]
+            }) { harness in
+                try await harness.running {
+                    for round in 1...3 {
+                        await harness.rounds.waitForRounds(round)
+                        await harness.log.waitForLines(.debug, round)
+                        harness.rounds.next()
+                    }
+                }
+                // Found once, asked each time, told once.
+                #expect(mock.requests.count { $0.method == "GET" } == 1)
+                #expect(mock.requests.count { $0.method == "PUT" } >= 3)
+                #expect(harness.log.texts(.warning).count == 1)
+                let apps = await harness.host.apps()
+                #expect(apps.map(\.url) == [mock.url])
+                #expect(apps.first?.isConfigured == false)
+            }
+        }
+    }
+
+    @Test func `an app that was found and is gone is forgotten`() throws {
+        var book = AppBook()
+        let address = try #require(WebAddress("http://localhost:3000/api/inngest"))
+        book.noteFound(address)
+        book.end(address)
+        #expect(book.takeDue(registered: [], all: true, limit: 10).count == 1)
+        _ = book.noteFailed(address, code: "unreachable", message: "refused", at: .zero)
+        #expect(book[address] == nil)
     }
 }

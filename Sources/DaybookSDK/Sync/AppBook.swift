@@ -8,6 +8,8 @@ struct AppBook {
         /// Where the app is asked to register.
         var url: String
         var isConfigured = false
+        /// An app was found there by looking around.
+        var isFound = false
         /// Its app is in the store.
         var isRegistered = false
         var connection = AppConnection.unknown
@@ -40,6 +42,12 @@ struct AppBook {
         self[entryOf: address].isConfigured = true
     }
 
+    /// An app was found there; it is asked like any other as long as it is there.
+    mutating func noteFound(_ address: WebAddress) {
+        self[entryOf: address].isFound = true
+        self[entryOf: address].isBusy = true
+    }
+
     mutating func forget(_ address: WebAddress) {
         entries[address.place] = nil
     }
@@ -58,7 +66,7 @@ struct AppBook {
         for address in registered { self[entryOf: address].isRegistered = true }
         for (place, entry) in entries where !places.contains(place) {
             entries[place]?.isRegistered = false
-            if !entry.isConfigured, !entry.isBusy { entries[place] = nil }
+            if !entry.isConfigured, !entry.isFound, !entry.isBusy { entries[place] = nil }
         }
         let busy = entries.values.count { $0.isBusy }
         let due = entries.filter { _, entry in
@@ -116,14 +124,20 @@ struct AppBook {
         _ connection: AppConnection, _ address: WebAddress, isCall: Bool, at now: Timestamp = .zero
     ) -> Change? {
         var changed = self[entryOf: address]
-        defer { self[entryOf: address] = changed }
         guard case .failed(let code, let message, _) = connection else {
+            defer { self[entryOf: address] = changed }
             changed.connection = .connected
             changed.isCallFailure = false
             guard changed.isDownTold else { return nil }
             changed.isDownTold = false
             return .isBack
         }
+        if code == "unreachable", changed.isFound, !changed.isConfigured, !changed.isRegistered {
+            // It has gone again.
+            entries[address.place] = nil
+            return nil
+        }
+        defer { self[entryOf: address] = changed }
         if case .failed(let oldCode, let oldMessage, let since) = changed.connection {
             changed.connection = .failed(code: code, message: message, since: since)
             // The same news twice is none.

@@ -23,10 +23,10 @@ extension AppHost {
                 if settings.discovers, await isAlone() {
                     // A port with something else on it is left in peace for a while.
                     missedPorts = missedPorts.filter { round - $0.value < 4 }
-                    let skipped = settings.ownPorts.union(missedPorts.keys)
-                    let found = await discovery.search(skipping: skipped) { missedPorts[$0] = round }
-                    if let found {
+                    let skipped = settings.ownPorts.union(missedPorts.keys).union(foundPorts)
+                    if let found = await discovery.search(skipping: skipped, miss: { missedPorts[$0] = round }) {
                         logger.notice("an app was found", metadata: ["url": "\(found)"])
+                        if let address = WebAddress(found) { book.withLock { $0.noteFound(address) } }
                         group.addTask { _ = await self.sync(found) }
                     }
                 }
@@ -44,7 +44,10 @@ extension AppHost {
         guard !found.config.url.isEmpty else {
             return .failure(400, "app '\(app)' has no address at which it could be asked to register")
         }
-        return await syncNow(url: found.config.url)
+        guard let address = WebAddress(found.config.url) else {
+            return .failure(400, "the address of app '\(app)' cannot be called: \(found.config.url)")
+        }
+        return await syncNow(address)
     }
 
     /// Asks the app at that address to register, now, and goes on asking it as if the server had been started with it.
@@ -53,10 +56,12 @@ extension AppHost {
             return .failure(
                 400, "'\(url.prefix(200))' is no address of an app; it must be like http://localhost:3000/api/inngest")
         }
-        book.withLock { book in
-            book.configure(address)
-            book.begin(address)
-        }
+        book.withLock { $0.configure(address) }
+        return await syncNow(address)
+    }
+
+    private func syncNow(_ address: WebAddress) async -> SyncAnswer {
+        book.withLock { $0.begin(address) }
         if let problem = await sync(address.normalized.text) {
             var data: [UInt8] = []
             data.append(json: #"{"code":"#)
@@ -81,7 +86,12 @@ extension AppHost {
         return book.withLock { $0.takeDue(registered: registered, all: all, limit: settings.syncsMax) }
     }
 
-    /// Whether no app is known at all.
+    /// Ports on which something was found that has not registered.
+    private var foundPorts: [Int] {
+        book.withLock { book in book.entries.values.filter(\.isFound).compactMap { WebAddress($0.url)?.port } }
+    }
+
+    /// Whether no app is known at all, but for such as were found and have not registered.
     private func isAlone() async -> Bool {
         guard settings.kind == .dev, book.withLock({ !$0.entries.values.contains { $0.isConfigured } }) else {
             return false

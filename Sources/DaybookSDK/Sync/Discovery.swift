@@ -3,17 +3,13 @@ import NIOPosix
 
 /// Looks for apps on the usual ports of this machine.
 struct Discovery: Sendable {
-    /// Where frameworks listen by default.
-    static let ports =
-        [80, 443] + Array(3_000...3_010) + [4_321, 5_000, 5_173, 8_000, 8_080, 8_081, 8_787, 8_888]
-        + Array(8_910...8_915)
     /// Where SDKs are by default.
     static let paths = [
         "/api/inngest", "/x/inngest", "/.netlify/functions/inngest", "/.redwood/functions/inngest",
     ]
 
     let caller: HTTPCaller
-    var ports = Self.ports
+    let ports: [Int]
 
     /// The first address with an app of an SDK; nil if there is none. `miss` is told the ports with something else.
     func search(skipping skipped: Set<Int>, miss: (Int) -> Void) async -> String? {

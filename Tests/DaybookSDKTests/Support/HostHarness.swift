@@ -143,7 +143,14 @@ struct Answered {
 
 /// What a logger was told.
 final class LogLines: Sendable {
-    private let lines = Mutex<[(level: Logger.Level, text: String)]>([])
+    private struct State {
+        var lines: [(level: Logger.Level, text: String)] = []
+        var waiters: [(level: Logger.Level, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+
+        func count(_ level: Logger.Level) -> Int { lines.count { $0.level == level } }
+    }
+
+    private let state = Mutex(State())
 
     var logger: Logger {
         var logger = Logger(label: "test") { _ in LineHandler(lines: self) }
@@ -152,11 +159,30 @@ final class LogLines: Sendable {
     }
 
     func texts(_ level: Logger.Level) -> [String] {
-        lines.withLock { lines in lines.filter { $0.level == level }.map(\.text) }
+        state.withLock { state in state.lines.filter { $0.level == level }.map(\.text) }
+    }
+
+    /// Returns once there are that many lines of the level.
+    func waitForLines(_ level: Logger.Level, _ count: Int) async {
+        await withCheckedContinuation { continuation in
+            let isReady = state.withLock { state in
+                if state.count(level) >= count { return true }
+                state.waiters.append((level, count, continuation))
+                return false
+            }
+            if isReady { continuation.resume() }
+        }
     }
 
     fileprivate func add(_ level: Logger.Level, _ text: String) {
-        lines.withLock { $0.append((level, text)) }
+        let ready = state.withLock { state in
+            state.lines.append((level, text))
+            let count = state.count(level)
+            let ready = state.waiters.filter { $0.level == level && $0.count <= count }
+            state.waiters.removeAll { $0.level == level && $0.count <= count }
+            return ready
+        }
+        for waiter in ready { waiter.continuation.resume() }
     }
 }
 

@@ -8,7 +8,7 @@ import Testing
 /// What the routes say of flow control. What it does is tested where it is decided.
 struct FlowRouteTests {
     private func first(_ server: ServerHarness, _ query: String) async throws -> JSONView? {
-        try await server.get("/v1/runs?\(query)").json?.at(path: "data.0")
+        try await server.get("/api/runs?\(query)").json?.at(path: "data.0")
     }
 
     @Test func `a run behind a limit says behind which, in lists and by itself`() async throws {
@@ -22,15 +22,15 @@ struct FlowRouteTests {
             let id = try #require(waiting.member("id")?.string)
             // By the whole id only this run's state is asked for, by a part of it that of all.
             for part in [id, String(id.suffix(8))] {
-                let run = try await server.get("/v1/runs/\(part)")
+                let run = try await server.get("/api/runs/\(part)")
                 #expect(run.json?.at(path: "data.waitingFor")?.text() == expected)
                 #expect(run.json?.at(path: "data.priority") == nil)
             }
             let running = try #require(try await first(server, "status=running"))
             #expect(running.member("waitingFor") == nil)
-            let first = try await server.get("/v1/runs/\(running.member("id")?.string ?? "")")
+            let first = try await server.get("/api/runs/\(running.member("id")?.string ?? "")")
             #expect(first.json?.at(path: "data.priority")?.integer == 120)
-            let function = try await server.get("/v1/functions/one-by-one")
+            let function = try await server.get("/api/functions/one-by-one")
             #expect(function.json?.at(path: "data.unfinishedRuns")?.integer == 2)
             #expect(function.json?.at(path: "data.waitingRuns")?.integer == 1)
             #expect(
@@ -44,7 +44,7 @@ struct FlowRouteTests {
             try await server.send(
                 #"[{"name":"test/late","data":{"user":"u1"}},{"name":"test/late","data":{"user":"u2"}},{"name":"test/digested"}]"#
             )
-            let late = try await server.get("/v1/functions/test-late")
+            let late = try await server.get("/api/functions/test-late")
             #expect(late.json?.at(path: "data.heldEvents")?.integer == 2)
             #expect(late.json?.at(path: "data.holdCount")?.integer == 2)
             #expect(late.string("data.holds.0.for") == "debounce")
@@ -54,7 +54,7 @@ struct FlowRouteTests {
             let since = try #require(late.string("data.holds.0.firstAt").flatMap { Timestamp(rfc3339: $0) })
             let due = try #require(late.string("data.holds.0.due").flatMap { Timestamp(rfc3339: $0) })
             #expect(due - since == 3_600_000)
-            let list = try await server.get("/v1/functions")
+            let list = try await server.get("/api/functions")
             let functions = elements(list.json?.member("data"))
             let digest = try #require(functions.last)
             #expect(digest.member("holds")?.element(0)?.member("for")?.string == "batch")
@@ -69,14 +69,14 @@ struct FlowRouteTests {
                 #"[{"name":"test/digested","id":"a"},{"name":"test/digested","id":"b"},{"name":"test/digested","id":"c"}]"#,
                 awaiting: "run.completed")
             let id = try await first(server, "function=digest")?.member("id")?.string ?? ""
-            let run = try await server.get("/v1/runs/\(id)")
+            let run = try await server.get("/api/runs/\(id)")
             #expect(run.json?.at(path: "data.eventCount")?.integer == 3)
             #expect(run.string("data.event.id") == "a")
             #expect(elements(run.json?.at(path: "data.events")).map { $0.member("id")?.string } == ["a", "b", "c"])
             #expect(run.json?.at(path: "data.output")?.integer == 3)
             // The same again, with all of them.
-            let again = try await server.post("/v1/runs/\(id)/retry", "").string("id") ?? ""
-            #expect(try await server.get("/v1/runs/\(again)").json?.at(path: "data.eventCount")?.integer == 3)
+            let again = try await server.post("/api/runs/\(id)/retry", "").string("id") ?? ""
+            #expect(try await server.get("/api/runs/\(again)").json?.at(path: "data.eventCount")?.integer == 3)
         }
     }
 
@@ -90,7 +90,7 @@ struct FlowRouteTests {
             let dropped = #"[{"function":"test-limited","why":"rate-limited","detail":"rate limit, key u1"}]"#
             #expect(second.json?.at(path: "outcomes.0")?.text() == #"{"runs":[],"dropped":\#(dropped)}"#)
             let id = try #require(second.string("ids.0"))
-            let shown = try await server.get("/v1/events/\(id.lowercased())")
+            let shown = try await server.get("/api/events/\(id.lowercased())")
             #expect(shown.string("data.id") == id)
             #expect(shown.string("data.name") == "test/limited")
             #expect(shown.json?.at(path: "data.dropped")?.text() == dropped)
@@ -108,7 +108,7 @@ struct FlowRouteTests {
     @Test(arguments: ["01ARZ3NDEKTSV4RRFFQ69G5FAV", "abc"])
     func `an event that is not there is named`(id: String) async throws {
         try await ServerHarness.run { server in
-            let answer = try await server.get("/v1/events/\(id)")
+            let answer = try await server.get("/api/events/\(id)")
             #expect(answer.status == 404)
             #expect(answer.string("error")?.hasPrefix("there is no event '\(id)'") == true)
         }
@@ -128,19 +128,19 @@ struct PauseRouteTests {
     @Test func `while a function is paused, its runs say so and its events start none`() async throws {
         try await ServerHarness.run { server in
             try await server.send(#"{"name":"test/nap"}"#, awaiting: "sleep.started")
-            let paused = try await server.post("/v1/functions/nap/pause", "")
+            let paused = try await server.post("/api/functions/nap/pause", "")
             #expect(paused.text == #"{"id":"test-nap","paused":true,"changed":true,"unfinishedRuns":1}"#)
-            let again = try await server.post("/v1/functions/test-nap/pause", "")
+            let again = try await server.post("/api/functions/test-nap/pause", "")
             #expect(again.text == #"{"id":"test-nap","paused":true,"changed":false,"unfinishedRuns":1}"#)
-            let list = try await server.get("/v1/runs")
+            let list = try await server.get("/api/runs")
             #expect(list.json?.at(path: "data.0.waitingFor")?.text() == #"{"limit":"pause"}"#)
             let sent = try await server.post("/e/any?outcomes=true", #"{"name":"test/nap"}"#)
             #expect(sent.string("outcomes.0.dropped.0.why") == "paused")
-            #expect(try await server.get("/v1/functions/nap").json?.at(path: "data.paused")?.bool == true)
+            #expect(try await server.get("/api/functions/nap").json?.at(path: "data.paused")?.bool == true)
 
-            let resumed = try await server.post("/v1/functions/nap/resume", "")
+            let resumed = try await server.post("/api/functions/nap/resume", "")
             #expect(resumed.text == #"{"id":"test-nap","paused":false,"changed":true,"unfinishedRuns":1}"#)
-            #expect(try await server.get("/v1/functions/nap").json?.at(path: "data.paused") == nil)
+            #expect(try await server.get("/api/functions/nap").json?.at(path: "data.paused") == nil)
             try await server.send(#"{"name":"test/nap"}"#, awaiting: "sleep.started")
         }
     }
@@ -148,7 +148,7 @@ struct PauseRouteTests {
     @Test(arguments: ["pause", "resume"])
     func `a function that is not there is named`(action: String) async throws {
         try await ServerHarness.run { server in
-            let answer = try await server.post("/v1/functions/lost/\(action)", "")
+            let answer = try await server.post("/api/functions/lost/\(action)", "")
             #expect(answer.status == 404)
             #expect(
                 answer.text
@@ -174,30 +174,30 @@ struct BulkCancelRouteTests {
             try await sleepers(server, 4)
             try await server.send(#"{"name":"test/import","data":{"n":9}}"#, awaiting: "sleep.started")
             let filter = #""function":"nap","if":"event.data.n > 2""#
-            let dry = try lines(try await server.post("/v1/runs/cancel", #"{\#(filter),"dryRun":true}"#)).result
+            let dry = try lines(try await server.post("/api/cancellations", #"{\#(filter),"dryRun":true}"#)).result
             #expect(dry.member("matched")?.integer == 2)
             #expect(dry.member("unfinished")?.integer == 4)
             #expect(dry.member("cancelled")?.integer == 0)
             #expect(dry.member("runs")?.element(1)?.string.flatMap { ULID($0) } != nil)
-            #expect(try await server.get("/v1/runs?status=cancelled").text == #"{"data":[]}"#)
+            #expect(try await server.get("/api/runs?status=cancelled").text == #"{"data":[]}"#)
 
             let before = try #require(dry.member("before")?.string)
             let result = try lines(
-                try await server.post("/v1/runs/cancel", #"{\#(filter),"queuedBefore":"\#(before)"}"#)
+                try await server.post("/api/cancellations", #"{\#(filter),"queuedBefore":"\#(before)"}"#)
             ).result
             #expect(result.member("function")?.string == "test-nap")
             #expect(result.member("matched")?.integer == 2)
             #expect(result.member("cancelled")?.integer == 2)
             #expect(result.member("done")?.bool == true)
-            let cancelled = try await server.get("/v1/runs?status=cancelled")
+            let cancelled = try await server.get("/api/runs?status=cancelled")
             for position in 0...1 {
-                let run = try await server.get("/v1/runs/\(cancelled.string("data.\(position).id") ?? "")")
+                let run = try await server.get("/api/runs/\(cancelled.string("data.\(position).id") ?? "")")
                 #expect(run.json?.at(path: "data.event.data.n")?.integer.map { $0 > 2 } == true)
                 #expect(run.string("data.reason") == "somebody asked for it")
             }
             #expect(cancelled.json?.at(path: "data.2") == nil)
             // A second time there is nothing to do.
-            let again = try lines(try await server.post("/v1/runs/cancel", "{\(filter)}")).result
+            let again = try lines(try await server.post("/api/cancellations", "{\(filter)}")).result
             #expect(again.member("matched")?.integer == 0)
         }
     }
@@ -205,7 +205,7 @@ struct BulkCancelRouteTests {
     @Test func `many runs are cancelled in pages, and each says how far it is`() async throws {
         try await ServerHarness.run { server in
             try await sleepers(server, 300)
-            let (progress, result) = try lines(try await server.post("/v1/runs/cancel", #"{"function":"test-nap"}"#))
+            let (progress, result) = try lines(try await server.post("/api/cancellations", #"{"function":"test-nap"}"#))
             #expect(progress.map { $0.member("cancelled")?.integer } == [256])
             #expect(progress.map { $0.member("looked")?.integer } == [256])
             #expect(progress.map { $0.member("unfinished")?.integer } == [300])
@@ -218,7 +218,7 @@ struct BulkCancelRouteTests {
         try await ServerHarness.run { server in
             try await sleepers(server, 300)
             server.api.end()
-            let result = try lines(try await server.post("/v1/runs/cancel", #"{"function":"nap"}"#)).result
+            let result = try lines(try await server.post("/api/cancellations", #"{"function":"nap"}"#)).result
             #expect(result.member("status")?.integer == 503)
             #expect(result.member("cancelled")?.integer == 256)
             #expect(await server.node.inspect { $0.runCount } == 44)
@@ -228,11 +228,11 @@ struct BulkCancelRouteTests {
     @Test func `only runs that were queued in the time asked for are cancelled`() async throws {
         try await ServerHarness.run { server in
             try await sleepers(server, 1)
-            let list = try await server.get("/v1/runs")
+            let list = try await server.get("/api/runs")
             let queued = try #require(list.string("data.0.queuedAt"))
             for member in [#""queuedBefore":"\#(queued)""#, #""queuedAfter":"\#(queued)""#] {
                 let result = try lines(
-                    try await server.post("/v1/runs/cancel", #"{"function":"nap",\#(member)}"#)
+                    try await server.post("/api/cancellations", #"{"function":"nap",\#(member)}"#)
                 ).result
                 #expect(result.member("unfinished")?.integer == 0)
             }
@@ -245,11 +245,11 @@ struct BulkCancelRouteTests {
             try await server.send(
                 #"[{"name":"test/nap","data":{"n":5}},{"name":"test/nap","data":{"n":"five"}}]"#,
                 awaiting: "sleep.started", count: 2)
-            let answer = try await server.post("/v1/runs/cancel", #"{"function":"nap","if":"event.data.n > 1"}"#)
+            let answer = try await server.post("/api/cancellations", #"{"function":"nap","if":"event.data.n > 1"}"#)
             let result = try lines(answer).result
             #expect(result.member("cancelled")?.integer == 1)
             #expect(result.at(path: "undecided.count")?.integer == 1)
-            let left = try await server.get("/v1/runs?status=running")
+            let left = try await server.get("/api/runs?status=running")
             #expect(result.at(path: "undecided.run")?.string == left.string("data.0.id"))
             #expect(result.at(path: "undecided.error")?.string?.isEmpty == false)
         }
@@ -272,7 +272,7 @@ struct BulkCancelRouteTests {
     ) async throws {
         try await ServerHarness.run { server in
             try await sleepers(server, 1)
-            let answer = try await server.post("/v1/runs/cancel", body)
+            let answer = try await server.post("/api/cancellations", body)
             #expect(answer.status == status)
             #expect(answer.string("error")?.hasPrefix(message) == true, "\(answer.text)")
             #expect(await server.node.inspect { $0.runCount } == 1)

@@ -92,12 +92,17 @@ final class ServerHarness: Sendable {
     let directory: TemporaryDirectory
     let node: Node
     let api: API
+    /// Where it listens on TCP; 0 when it does not.
+    let port: Int
     private let pool: WorkerPool
     private let group: ServiceGroup
     private let serving: Task<Void, any Error>
     private let records = Tail()
 
-    init(isDev: Bool = false, directory: TemporaryDirectory = TemporaryDirectory()) async throws {
+    /// - Parameter settings: those of a server that listens on TCP as well; nil for the Unix socket alone.
+    init(
+        isDev: Bool = false, settings: ServerSettings? = nil, directory: TemporaryDirectory = TemporaryDirectory()
+    ) async throws {
         self.directory = directory
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -116,15 +121,27 @@ final class ServerHarness: Sendable {
         node.startThreads()
         api = API(
             node: node, identity: API.Identity(version: "test", dataDirectory: directory.path, isDev: isDev),
-            clock: ShiftedClock(offset: 0))
-        let (ready, isReady) = AsyncStream.makeStream(of: Void.self)
-        let server = LocalServer(api: api, directory: directory.path, logger: logger) { isReady.finish() }
-        group = ServiceGroup(services: [server], logger: logger)
+            settings: settings ?? ServerSettings(), clock: ShiftedClock(offset: 0))
+        let (ready, isReady) = AsyncStream.makeStream(of: Int.self)
+        var services: [any Service] = [
+            LocalServer(api: api, directory: directory.path, logger: logger) { isReady.yield(0) }
+        ]
+        if settings != nil {
+            services.append(TCPServer(api: api, port: 0, logger: logger) { port in isReady.yield(port) })
+        }
+        let missing = services.count
+        group = ServiceGroup(services: services, logger: logger)
         serving = Task { [group] in
             defer { isReady.finish() }
             try await group.run()
         }
-        for await _ in ready {}
+        var (port, count) = (0, 0)
+        for await ready in ready {
+            port = max(port, ready)
+            count += 1
+            if count == missing { break }
+        }
+        self.port = port
         let records = records
         _ = await node.addTap { records.append($0) }
     }
@@ -137,8 +154,10 @@ final class ServerHarness: Sendable {
     }
 
     /// Starts a harness, runs the body, stops it whatever happens.
-    static func run(isDev: Bool = false, _ body: (ServerHarness) async throws -> Void) async throws {
-        let harness = try await ServerHarness(isDev: isDev)
+    static func run(
+        isDev: Bool = false, settings: ServerSettings? = nil, _ body: (ServerHarness) async throws -> Void
+    ) async throws {
+        let harness = try await ServerHarness(isDev: isDev, settings: settings)
         do {
             try await body(harness)
         } catch {
@@ -170,15 +189,48 @@ final class ServerHarness: Sendable {
         _ method: String, _ path: String, _ body: String = "", headers: String = "",
         onFirstBytes: @escaping @Sendable () -> Void = {}
     ) async throws -> RawAnswer {
-        let text =
-            "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\(headers)\r\n\(body)"
+        let bytes = Self.bytes(method, path, Array(body.utf8), host: "localhost", headers)
         let short = try LocalSocket.ShortPath(to: LocalSocket.name, in: directory.path)
         defer { short.remove() }
-        let path = short.path
-        return try await withCheckedThrowingContinuation { continuation in
+        return try await Self.ask(.unix(short.path), bytes, onFirstBytes)
+    }
+
+    /// The same over TCP, as from outside. `headers` end in a line feed each.
+    func outside(
+        _ method: String, _ path: String, _ body: String = "", host: String = "localhost", headers: String = "",
+        onFirstBytes: @escaping @Sendable () -> Void = {}
+    ) async throws -> RawAnswer {
+        try await outside(method, path, Array(body.utf8), host: host, headers: headers, onFirstBytes: onFirstBytes)
+    }
+
+    func outside(
+        _ method: String, _ path: String, _ body: [UInt8], host: String = "localhost", headers: String = "",
+        onFirstBytes: @escaping @Sendable () -> Void = {}
+    ) async throws -> RawAnswer {
+        try await Self.ask(.port(port), Self.bytes(method, path, body, host: host, headers), onFirstBytes)
+    }
+
+    /// Sends bytes as they are over TCP, sends nothing after them, and reads until the server closes.
+    func raw(_ text: String) async throws -> RawAnswer {
+        try await Self.ask(.port(port), Array(text.utf8), isLast: true) {}
+    }
+
+    private static func bytes(
+        _ method: String, _ path: String, _ body: [UInt8], host: String, _ headers: String
+    ) -> [UInt8] {
+        let head =
+            "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\nContent-Length: \(body.count)\r\n\(headers)\r\n"
+        return Array(head.utf8) + body
+    }
+
+    private static func ask(
+        _ place: RawAnswer.Place, _ bytes: [UInt8], isLast: Bool = false,
+        _ onFirstBytes: @escaping @Sendable () -> Void
+    ) async throws -> RawAnswer {
+        try await withCheckedThrowingContinuation { continuation in
             // A thread of its own, so that no thread of Swift's small pool is blocked.
             let thread = DedicatedThread(name: "client") {
-                continuation.resume(with: Result { try RawAnswer(socket: path, request: text, onFirstBytes) })
+                continuation.resume(with: Result { try RawAnswer(place, request: bytes, isLast: isLast, onFirstBytes) })
             }
             _ = thread
         }
@@ -191,22 +243,35 @@ struct RawError: Error {
 
 /// What came back over the socket, read to its end.
 struct RawAnswer: Sendable {
+    enum Place: Sendable {
+        case unix(String)
+        case port(Int)
+    }
+
     let status: Int
+    /// Names in lower case.
+    let headers: [String: String]
     let text: String
 
     var json: JSONView? { JSONView(Array(text.utf8)) }
     func string(_ path: String) -> String? { json?.at(path: path)?.string }
 
-    init(socket path: String, request: String, _ onFirstBytes: () -> Void) throws {
-        let descriptor = try Self.connect(path)
+    /// - Parameter isLast: whether the server is told that nothing more comes.
+    init(_ place: Place, request: [UInt8], isLast: Bool = false, _ onFirstBytes: () -> Void) throws {
+        let descriptor =
+            switch place {
+            case .unix(let path): try Self.connect(path)
+            case .port(let port): try Self.connect(port: port)
+            }
         defer { close(descriptor) }
-        var bytes = Array(request.utf8)[...]
+        var bytes = request[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             // A server that has answered already need not read the rest.
             guard count > 0 else { break }
             bytes = bytes.dropFirst(count)
         }
+        if isLast { shutdown(descriptor, Int32(SHUT_WR)) }
         var answer: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while case let count = read(descriptor, &chunk, chunk.count), count > 0 {
@@ -214,23 +279,49 @@ struct RawAnswer: Sendable {
             answer += chunk[..<count]
         }
         let whole = String(decoding: answer, as: UTF8.self)
-        let parts = whole.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+        // Not `split`: a line feed after a carriage return is one character of Swift's.
+        let parts = whole.replacingLineEnds().split(separator: "\n\n", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let status = Int(whole.dropFirst(9).prefix(3)) else {
             throw RawError(message: "no answer: \(whole)")
         }
         self.status = status
-        text =
-            parts[0].lowercased().contains("transfer-encoding: chunked") ? Self.unchunked(parts[1]) : String(parts[1])
+        var headers: [String: String] = [:]
+        for line in parts[0].split(separator: "\n").dropFirst() {
+            let pair = line.split(separator: ":", maxSplits: 1)
+            if pair.count == 2 { headers[pair[0].lowercased()] = String(pair[1].drop { $0 == " " }) }
+        }
+        self.headers = headers
+        text = headers["transfer-encoding"] == "chunked" ? Self.unchunked(parts[1]) : String(parts[1])
     }
 
     static func connect(_ path: String) throws -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        return try connect(socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0), address)
+    }
+
+    static func connect(port: Int) throws -> Int32 {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port).bigEndian)
+        address.sin_addr.s_addr = in_addr_t(UInt32(0x7F00_0001).bigEndian)
+        return try connect(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0), address)
+    }
+
+    /// Nil when this machine does not have `::1`.
+    static func connect(sixAt port: Int) -> Int32? {
+        var address = sockaddr_in6()
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_port = in_port_t(UInt16(port).bigEndian)
+        address.sin6_addr = in6addr_loopback
+        return try? connect(socket(AF_INET6, Int32(SOCK_STREAM.rawValue), 0), address)
+    }
+
+    private static func connect<Address>(_ descriptor: Int32, _ address: Address) throws -> Int32 {
         let result = withUnsafePointer(to: address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<Address>.size))
             }
         }
         guard result == 0 else {
@@ -240,9 +331,21 @@ struct RawAnswer: Sendable {
         return descriptor
     }
 
-    /// The chunks of a body, put together. Our lines have no CRLF inside.
+    /// The chunks of a body, put together.
     private static func unchunked(_ body: Substring) -> String {
-        let parts = body.split(separator: "\r\n", omittingEmptySubsequences: false)
-        return parts.enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }.joined()
+        var rest = Array(body.utf8)[...]
+        var whole: [UInt8] = []
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            guard let size = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16), size > 0 else { break }
+            whole += rest[(end + 1)...].prefix(size)
+            rest = rest[(end + 1)...].dropFirst(size + 1)
+        }
+        return String(decoding: whole, as: UTF8.self)
+    }
+}
+
+extension String {
+    fileprivate func replacingLineEnds() -> String {
+        String(decoding: utf8.filter { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
     }
 }

@@ -13,7 +13,7 @@ import Testing
 struct ServerRouteTests {
     @Test func `functions are listed with their triggers and next tick`() async throws {
         try await ServerHarness.run { server in
-            let answer = try await server.get("/v1/functions")
+            let answer = try await server.get("/api/functions")
             #expect(answer.string("data.0.id") == "test-double")
             #expect(answer.string("data.0.triggers.0.event") == "test/double")
             #expect(answer.string("data.3.triggers.0.cron") == "0 8 * * 1")
@@ -23,7 +23,7 @@ struct ServerRouteTests {
 
     @Test func `the next ticks of all functions come in order of time`() async throws {
         try await ServerHarness.run { server in
-            let answer = try await server.get("/v1/cron?count=3")
+            let answer = try await server.get("/api/cron?count=3")
             let ticks = (0..<3).compactMap { answer.string("data.\($0).at").flatMap { Timestamp(rfc3339: $0) } }
             #expect(ticks.count == 3)
             #expect(ticks[1] - ticks[0] == 7 * 86_400_000)
@@ -35,7 +35,7 @@ struct ServerRouteTests {
         try await ServerHarness.run(isDev: true) { server in
             try await server.send(#"{"name":"test/nap"}"#, awaiting: "sleep.started")
             let before = try #require(Timestamp(rfc3339: try await server.get("/health").string("now") ?? ""))
-            let answer = try await server.post("/dev/clock", #"{"advance":7200000}"#)
+            let answer = try await server.post("/api/clock", #"{"advance":7200000}"#)
             let after = try #require(Timestamp(rfc3339: answer.string("now") ?? ""))
             #expect(after - before >= 7_200_000)
             try await server.send(#"{"name":"test/nothing"}"#, awaiting: "run.completed")
@@ -44,12 +44,12 @@ struct ServerRouteTests {
 
     @Test func `the clock cannot be moved outside dev mode, nor backwards`() async throws {
         try await ServerHarness.run { server in
-            let answer = try await server.post("/dev/clock", #"{"advance":1000}"#)
+            let answer = try await server.post("/api/clock", #"{"advance":1000}"#)
             #expect(answer.status == 403)
         }
         try await ServerHarness.run(isDev: true) { server in
             for body in [#"{"advance":-1}"#, ""] {
-                let answer = try await server.post("/dev/clock", body)
+                let answer = try await server.post("/api/clock", body)
                 #expect(answer.status == 400)
             }
         }
@@ -59,14 +59,14 @@ struct ServerRouteTests {
         try await ServerHarness.run { server in
             let answer = try await server.get("/nowhere")
             #expect(answer.status == 404)
-            #expect(answer.text == #"{"error":"there is no GET /nowhere here","status":404}"#)
+            #expect(answer.text == #"{"error":"there is no GET /nowhere here","data":null,"status":404}"#)
         }
     }
 
     @Test func `a tail shows what happens after it began, and ends with the server`() async throws {
         let server = try await ServerHarness()
         let (begun, hasBegun) = AsyncStream.makeStream(of: Void.self)
-        async let tail = server.request("GET", "/v1/tail") { hasBegun.finish() }
+        async let tail = server.request("GET", "/api/tail") { hasBegun.finish() }
         for await _ in begun {}
         try await server.send(#"{"name":"test/double"}"#, awaiting: "run.completed")
         try await server.stop()

@@ -63,7 +63,7 @@ struct CancelCommand: AsyncParsableCommand {
     }
 
     private func cancel(_ run: String, _ client: ServerClient) async throws {
-        let answer = try await client.require(.delete, "/v1/runs/\(escaped(run))")
+        let answer = try await client.require(.post, "/api/runs/\(escaped(run))/cancel")
         let id = answer.member("id")?.string ?? run
         guard answer.member("cancelled")?.bool == true else {
             let status = answer.member("status")?.string ?? ""
@@ -137,7 +137,7 @@ private struct CancelRequest {
         let progress = CancelProgress(isDryRun ? "looking at runs" : "cancelling runs")
         defer { progress.end() }
         do {
-            guard try await client.stream(.post, "/v1/runs/cancel", body: json, { progress.take($0) }) else {
+            guard try await client.stream(.post, "/api/cancellations", body: json, { progress.take($0) }) else {
                 throw client.noServer
             }
         } catch let failure as CommandFailure where failure.isFateUnknown && !isDryRun {

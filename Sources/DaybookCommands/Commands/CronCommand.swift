@@ -91,7 +91,7 @@ struct NextCommand<App: DaybookApp>: AsyncParsableCommand {
         var start = SystemWallClock().now
         // The clock of a dev server may stand ahead: it says itself what comes next, unless a start is given.
         if from == nil, count <= 1_000,
-            let answer = try await ServerClient(directory: data.directory).request(.get, "/v1/cron?count=\(count)")
+            let answer = try await ServerClient(directory: data.directory).request(.get, "/api/cron?count=\(count)")
         {
             answer.member("data")?.forEachElement { tick in
                 print(tick)

@@ -41,7 +41,7 @@ struct FunctionsCommand<App: DaybookApp>: AsyncParsableCommand {
 
     private func functions() async throws -> [JSONView] {
         var found: [JSONView] = []
-        if let answer = try await ServerClient(directory: data.directory).request(.get, "/v1/functions") {
+        if let answer = try await ServerClient(directory: data.directory).request(.get, "/api/functions") {
             answer.member("data")?.forEachElement { function in
                 found.append(function)
                 return true
@@ -53,7 +53,7 @@ struct FunctionsCommand<App: DaybookApp>: AsyncParsableCommand {
 
     private func found(_ function: String) async throws -> JSONView {
         let client = ServerClient(directory: data.directory)
-        if let answer = try await client.request(.get, "/v1/functions/\(escaped(function))") {
+        if let answer = try await client.request(.get, "/api/functions/\(escaped(function))") {
             guard let found = answer.member("data") else { throw CommandFailure("the server's answer has no function") }
             return found
         }

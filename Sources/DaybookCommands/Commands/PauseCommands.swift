@@ -18,7 +18,7 @@ struct PauseCommand: AsyncParsableCommand {
 
     func run() async throws {
         let answer = try await ServerClient(directory: data.directory).require(
-            .post, "/v1/functions/\(escaped(function))/pause")
+            .post, "/api/functions/\(escaped(function))/pause")
         if output.json { Console.print(line: answer.bytes) } else { Console.print(pauseText(answer)) }
     }
 }
@@ -39,7 +39,7 @@ struct ResumeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let answer = try await ServerClient(directory: data.directory).require(
-            .post, "/v1/functions/\(escaped(function))/resume")
+            .post, "/api/functions/\(escaped(function))/resume")
         if output.json { Console.print(line: answer.bytes) } else { Console.print(pauseText(answer)) }
     }
 }

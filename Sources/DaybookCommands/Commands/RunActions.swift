@@ -25,7 +25,7 @@ struct RetryCommand: AsyncParsableCommand {
             body.append(UInt8(ascii: "}"))
         }
         let answer = try await ServerClient(directory: data.directory).require(
-            .post, "/v1/runs/\(escaped(run))/retry", body: body)
+            .post, "/api/runs/\(escaped(run))/retry", body: body)
         let id = answer.member("id")?.string ?? ""
         if output.json { Console.print(line: answer.bytes) } else { Console.print("queued run \(id)") }
     }
@@ -58,7 +58,7 @@ struct ClockCommand: AsyncParsableCommand {
             body.append(json: #"{"advance":"#)
             body.append(json: duration.milliseconds)
             body.append(UInt8(ascii: "}"))
-            let answer = try await ServerClient(directory: data.directory).require(.post, "/dev/clock", body: body)
+            let answer = try await ServerClient(directory: data.directory).require(.post, "/api/clock", body: body)
             if output.json {
                 Console.print(line: answer.bytes)
             } else {

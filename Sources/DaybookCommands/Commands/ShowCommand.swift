@@ -32,10 +32,10 @@ struct ShowCommand: AsyncParsableCommand {
     private func found() async throws -> Found {
         let client = ServerClient(directory: data.directory)
         do {
-            if let run = try await data(of: "/v1/runs/", client) { return .run(run) }
+            if let run = try await data(of: "/api/runs/", client) { return .run(run) }
         } catch let failure as CommandFailure where failure.code == .notFound && ULID(id.uppercased()) != nil {
             do {
-                if let event = try await data(of: "/v1/events/", client) { return .event(event) }
+                if let event = try await data(of: "/api/events/", client) { return .event(event) }
             } catch let other as CommandFailure where other.code == .notFound {
                 throw CommandFailure(.notFound, "there is no run and no event '\(id)'")
             }

@@ -16,7 +16,7 @@ struct TailCommand: AsyncParsableCommand {
         let client = ServerClient(directory: data.directory)
         let isJSON = output.json
         let hasColours = Console.outputIsTerminal
-        let wasRunning = try await client.stream(.get, "/v1/tail") { line in
+        let wasRunning = try await client.stream(.get, "/api/tail") { line in
             if isJSON {
                 Console.print(line: line)
             } else if let text = recordText(line, hasColours: hasColours) {

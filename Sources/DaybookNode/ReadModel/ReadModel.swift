@@ -204,8 +204,14 @@ package struct ReadModel: Sendable {
     package func event(_ text: String) throws(ReadError) -> EventDetail {
         guard let id = ULID(text.uppercased()) else { throw .unknownEvent(text) }
         if let loggedEvent, loggedEvent.event.id == id { return loggedEvent }
-        // An id is made when its event comes in, and the event is recorded a moment later, perhaps on the next day.
+        if let found = try? find(around: id.time, { $0.event.id == id }) ?? findNewest({ $0.event.id == id }) {
+            return found.event
+        }
+        // It is not where it should be, so its file may be damaged. An id is made when its event comes in, and the event is
+        // recorded a moment later, perhaps on the next day.
         for day in [id.time.day, id.time.day + 1] {
+            let path = StreamID.events(day: day).path
+            if let status = try? disk.stat(path), status.bytes > EventQuery.bytesMax { continue }
             var found: EventDetail?
             do throws(RunRecordsError) {
                 _ = try RunRecords(disk: disk, stream: .events(day: day)) { view in

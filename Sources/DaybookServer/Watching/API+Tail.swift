@@ -7,14 +7,14 @@ import Synchronization
 extension API {
     /// Every line of the journal from now on, as it is flushed: one JSON object a line, until the reader leaves or the
     /// server stops.
-    func tail() async -> Response {
-        let tail = Tail()
-        let number = await node.addTap { tail.append($0) }
-        tails.add(number, tail)
+    func tail(_ call: Call) async -> Response {
         let (node, tails) = (node, tails)
         return Response(
             status: .ok, headers: [.contentType: "application/x-ndjson; charset=utf-8"],
             body: ResponseBody { writer in
+                let tail = Tail()
+                let number = await node.addTap { tail.append($0) }
+                tails.add(number, tail)
                 defer {
                     node.removeTap(number)
                     tails.remove(number)

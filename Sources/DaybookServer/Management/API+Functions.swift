@@ -4,25 +4,22 @@ import DaybookValues
 import Hummingbird
 
 extension API {
-    func functions() async -> Response {
+    func functions(_ call: Call) async -> Response {
         Response(list: await node.inspect { FunctionDetail.all(in: $0) }) { $0.append(to: &$1) }
     }
 
-    func function(_ text: String) async throws -> Response {
+    func function(_ call: Call) async throws -> Response {
+        let text = call.parameter("id")
         let id = try await wholeID(ofFunction: text)
         guard let function = await node.inspect({ FunctionDetail.one(id, in: $0) }) else {
             throw APIError(ReadError.unknownFunction(text))
         }
-        var json: [UInt8] = []
-        json.append(json: #"{"data":"#)
-        function.append(to: &json, holdsMax: FunctionDetail.holdsMax)
-        json.append(UInt8(ascii: "}"))
-        return Response(json)
+        return Response { function.append(to: &$0, holdsMax: FunctionDetail.holdsMax) }
     }
 
     /// Pauses a function or lets it go on, and says how it stood before.
-    func setPaused(_ isPaused: Bool, _ text: String) async throws -> Response {
-        let id = try await wholeID(ofFunction: text)
+    func setPaused(_ isPaused: Bool, _ call: Call) async throws -> Response {
+        let id = try await wholeID(ofFunction: call.parameter("id"))
         let before = await node.inspect { core in core.functionSummaries.first { $0.config.id == id } }
         _ = try await submit(isPaused ? .pause(function: id) : .resume(function: id))
         var json: [UInt8] = []

@@ -26,28 +26,24 @@ package struct LocalServer: Service {
     package func run() async throws {
         let placing = try LocalSocket.Placing(in: directory)
         let onReady = onReady
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
         let (stream, failure) = AsyncStream.makeStream(of: SocketError.self)
-        let application = Application(
-            router: api.makeRouter(),
-            configuration: ApplicationConfiguration(
-                address: .unixDomainSocket(path: placing.short.path), serverName: "daybook"),
-            onServerRunning: { _ in
-                do throws(SocketError) {
-                    try placing.finish()
-                } catch {
-                    failure.yield(error)
-                    return
-                }
-                await onReady()
-            },
-            logger: quiet)
+        let listener = try HTTPListener(
+            .unixDomainSocket(path: placing.short.path), Responder(api, boundHost: nil, logger: logger),
+            logger: quiet(logger)
+        ) { _ in
+            do throws(SocketError) {
+                try placing.finish()
+            } catch {
+                failure.yield(error)
+                return
+            }
+            await onReady()
+        }
         defer { placing.removeSocket() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 do {
-                    try await application.run()
+                    try await listener.run()
                 } catch {
                     placing.cancel()
                     throw error
@@ -70,4 +66,11 @@ package struct LocalServer: Service {
             }
         }
     }
+}
+
+/// What the library below says of its connections is not for people.
+func quiet(_ logger: Logger) -> Logger {
+    var quiet = logger
+    quiet.logLevel = max(logger.logLevel, .warning)
+    return quiet
 }

@@ -5,8 +5,8 @@ import Hummingbird
 import NIOCore
 
 extension API {
-    func cancel(_ text: String) async throws -> Response {
-        let id = try await read(text) { (model) throws(ReadError) in try model.resolve(text) }
+    func cancel(_ call: Call) async throws -> Response {
+        let id = try await run(named: call.parameter("id"))
         var isCancelled = true
         do throws(Refusal) {
             try await node.cancel(id, reason: "somebody asked for it")
@@ -29,8 +29,8 @@ extension API {
     }
 
     /// Cancels many runs of a function, and says how far it is: one JSON object a line, the last one with the result.
-    func cancelMany(_ request: Request) async throws -> Response {
-        let bulk = try await bulkCancel(request)
+    func cancelMany(_ call: Call) async throws -> Response {
+        let bulk = try await bulkCancel(call)
         let node = node
         return Response(
             status: .ok, headers: [.contentType: "application/x-ndjson; charset=utf-8"],
@@ -53,8 +53,8 @@ extension API {
             })
     }
 
-    private func bulkCancel(_ request: Request) async throws -> BulkCancel {
-        guard let body = try await request.jsonBody(), body.kind == .object else {
+    private func bulkCancel(_ call: Call) async throws -> BulkCancel {
+        guard let body = try await call.jsonBody(), body.kind == .object else {
             throw APIError(.badRequest, #"the body must be an object such as {"function":"invoice"}"#)
         }
         func member<Value>(_ name: String, _ what: String, _ read: (JSONView) -> Value?) throws(APIError) -> Value? {

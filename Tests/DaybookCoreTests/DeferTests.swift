@@ -213,6 +213,15 @@ struct DeferTests {
         #expect(bench.end(child).queued.map(\.function) == ["app-f"])
     }
 
+    @Test func `a follow-up of the same singleton as a run that takes its place makes way too`() throws {
+        let bench = Bench([limited("app-f") { $0.singleton = Singleton(mode: .cancel) }])
+        let run = try bench.startedRun()
+        _ = bench.addDefer(run, "d", "app-f", "{}")
+        let newer = try #require(bench.publish("test/go").first)
+        #expect(bench.core.runSummaries.map(\.id) == [newer])
+        #expect(try bench.replayed().core.encodedState == bench.core.encodedState)
+    }
+
     @Test func `a run that is gone takes no follow-up`() throws {
         let bench = Bench(functions)
         let run = try bench.startedRun()

@@ -7,7 +7,9 @@ extension Core {
     /// Asks the unfinished runs of the same key to end, where the function wants that.
     func cancelOlderSingletons(_ function: Int, _ flow: RunFlow) {
         guard functions[function].config.flow.singleton?.mode == .cancel, let key = flow.singletonKey else { return }
-        for older in singletons[dedupKey(functions[function].config.id, key)] ?? [] {
+        let name = dedupKey(functions[function].config.id, key)
+        // One by one: a follow-up of the run that is cancelled may be one of them too.
+        while let older = singletons[name]?.first(where: { runs[$0]?.extras?.cancelReason == nil }) {
             cancel(older, reason: "a newer run of this singleton takes its place")
         }
     }

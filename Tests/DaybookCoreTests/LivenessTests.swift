@@ -9,6 +9,7 @@ private final class Host {
         case sleep(Int64)
         case wait(Int64)
         case invoke
+        case signal(Int64, replacesOther: Bool)
     }
 
     private(set) var bench: Bench
@@ -36,10 +37,11 @@ private final class Host {
         let isChild = bench.core.summary(of: run)?.function == "app-child"
         return (0..<(1 + random.below(4))).map { _ in
             (0..<(1 + random.below(3))).map { _ in
-                switch random.below(isChild ? 3 : 4) {
+                switch random.below(isChild ? 4 : 5) {
                 case 0: .body(poison: random.chance(4))
                 case 1: .sleep(Int64(random.below(4)) * 15_000)
                 case 2: .wait(Int64(1 + random.below(4)) * 30_000)
+                case 3: .signal(Int64(random.below(4)) * 30_000, replacesOther: random.chance(80))
                 default: .invoke
                 }
             }
@@ -81,6 +83,7 @@ private final class Host {
             finishBody(marks.remove(at: random.below(marks.count)))
         } else if random.chance(30) {
             note(bench.handle(.publish([bench.event("signal")], claim: nil)))
+            note(bench.signal("s\(random.below(2))"))
         } else if queue.isEmpty, marks.isEmpty {
             let due = bench.core.nextDeadlines
             guard let next = [due.now, due.wall].compactMap({ $0 }).min() else {
@@ -147,8 +150,13 @@ private final class Host {
                 case .sleep(let length): outcome = bench.sleep(id, key, length)
                 case .wait(let timeout): outcome = bench.wait(id, key, "signal", timeout: timeout)
                 case .invoke: outcome = bench.invoke(id, key, "app-child", timeout: 200_000)
+                case .signal(let timeout, let replacesOther):
+                    outcome = bench.waitForSignal(
+                        id, key, "s\(id.low % 2)", replacesOther: replacesOther, timeout: timeout)
                 }
                 note(outcome)
+                // Somebody else waits for the signal.
+                if outcome.answer == .ended { return }
                 if outcome.answer == .opened { isWaiting = true }
             }
             if isWaiting {

@@ -170,7 +170,13 @@ struct RandomWorld {
                 timeout: Int64(random.below(5) * 30_000))
         case 26:
             return .addDefer(run: id, key: key, function: random.pick(Self.targets), input: Array("{\"d\":1}".utf8))
-        case 27: return .abortDefer(run: id, key: key)
+        case 27:
+            let known = run.deferred.map(\.key)
+            return known.isEmpty
+                ? .addDefer(run: id, key: key, function: random.pick(Self.targets), input: Array("{}".utf8))
+                : random.chance(50)
+                    ? .abortDefer(run: id, key: random.pick(known))
+                    : .end(run: id, .cancelled(reason: "asked for"), input: Array("{}".utf8))
         case 28: return .answered(run: id, version: 1 + random.below(2), forcesPlan: random.chance(50))
         case 0, 1, 2: return .begin(run: id)
         case 3, 4: return .park(run: id)

@@ -24,6 +24,11 @@ struct Bench {
                 "unknown argument '\(arguments[0])'; known are --json FILE, --directory DIR, --only ROW, --binary FILE, --megabytes N"
             )
         }
+        /// The program that the rows over HTTP start.
+        func server() -> String {
+            guard let binary else { fatal("this row needs --binary FILE, the daybook program") }
+            return binary
+        }
         var report = Report()
         let rows: [(name: String, measure: (String) async throws -> [Figure])] = [
             ("sequential", { try await stepFigures($0, "sequential", runs: 1, steps: 10_000, goal: .rawShare(0.6)) }),
@@ -33,6 +38,9 @@ struct Bench {
             ("verify", { try verifyFigures($0, bytes: megabytes << 20) }),
             ("expression", { _ in try expressionFigures() }),
             ("flow", { _ in try flowFigures() }),
+            ("http", { try httpFigures($0, binary: server()) }),
+            ("app", { try appFigures($0, binary: server()) }),
+            ("idle", { try idleFigures($0, binary: server()) }),
         ]
         if let only, !rows.contains(where: { $0.name == only }) {
             fatal("there is no row '\(only)'; the rows are \(rows.map(\.name).joined(separator: ", "))")

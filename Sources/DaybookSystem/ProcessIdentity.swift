@@ -41,7 +41,7 @@ package struct ProcessIdentity: Hashable, Sendable {
 }
 
 /// A file of the operating system, outside the data directory; nil when it cannot be read or is longer than allowed.
-func readWholeFile(_ path: String, bytesMax: Int) -> [UInt8]? {
+package func readWholeFile(_ path: String, bytesMax: Int) -> [UInt8]? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

@@ -80,7 +80,7 @@ struct SpawnedProgram {
         let program = Self.path ?? ""
         let path = isServer ? program : "/usr/bin/timeout"
         let words = ([path] + (isServer ? [] : ["60", program]) + arguments).map { strdup($0) } + [nil]
-        let variables = (environment + ["PATH=/usr/bin:/bin"]).map { strdup($0) } + [nil]
+        let variables = (environment + ["PATH=/usr/bin:/bin", "DAYBOOK_NO_HTTP=1"]).map { strdup($0) } + [nil]
         defer { for word in words + variables { free(word) } }
         var process = pid_t()
         let code = posix_spawn(&process, path, &actions, nil, words, variables)

@@ -40,8 +40,8 @@ class Server:
                 resource.setrlimit(what, (value, value))
 
         self.process = subprocess.Popen(
-            [binary, "serve", "--data", str(data), "--log-level", "warning", "--drain", drain, "--retry-interval",
-             "20ms"],
+            [binary, "serve", "--no-http", "--data", str(data), "--log-level", "warning", "--drain", drain,
+             "--retry-interval", "20ms"],
             env=variables, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=confine if limits else None,
             restore_signals=not (limits and resource.RLIMIT_FSIZE in limits), start_new_session=True)
         self.started = time.monotonic()

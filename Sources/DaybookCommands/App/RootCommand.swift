@@ -30,7 +30,8 @@ struct RootCommand<App: DaybookApp>: AsyncParsableCommand {
                 """,
             version: versionText(of: App.self),
             subcommands: [
-                ServeCommand<App>.self, DevCommand<App>.self, SendCommand.self, FunctionsCommand<App>.self,
+                ServeCommand<App>.self, DevCommand<App>.self, SendCommand.self, AppsCommand.self,
+                FunctionsCommand<App>.self,
                 RunsCommand.self, ShowCommand.self, TailCommand.self, CancelCommand.self, RetryCommand.self,
                 PauseCommand.self, ResumeCommand.self, CronCommand<App>.self, EvalCommand.self, ClockCommand.self,
                 VerifyCommand.self, RepairCommand.self, VersionCommand<App>.self,

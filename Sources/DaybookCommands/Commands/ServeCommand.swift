@@ -9,6 +9,7 @@ import ServiceLifecycle
 /// What `serve` and `dev` have in common.
 struct HostArguments: ParsableArguments {
     @OptionGroup var data: DataOptions
+    @OptionGroup(title: "HTTP and apps") var http: HTTPArguments
     @OptionGroup var log: LogOptions
 
     @Option(help: ArgumentHelp("How long steps that run at a stop may go on.", valueName: "duration"))
@@ -36,6 +37,9 @@ struct HostArguments: ParsableArguments {
         var options = HostOptions(directory: data.directory, isDev: isDev)
         options.drain = drain.milliseconds
         options.retryInterval = retryInterval?.milliseconds
+        options.http = try http.resolved(isDev: isDev)
+        for warning in options.http?.warnings ?? [] { logger.warning("\(warning)") }
+        if options.http != nil { OpenFileLimit.raise() }
         var bar = ProgressBar("replaying the journal")
         let host: NodeHost
         do throws(CommandFailure) {
@@ -74,9 +78,9 @@ private struct ServedApp: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { records.finish() }
-                try await host.run(functions) {
+                try await host.run(functions) { port in
                     if printsRecords { _ = await host.node.addTap { records.append($0) } }
-                    let facts = await host.readyFacts()
+                    let facts = await host.readyFacts(port)
                     logger.info("ready", metadata: facts)
                     ServiceManager.notify("READY=1")
                 }
@@ -99,10 +103,16 @@ struct ServeCommand<App: DaybookApp>: AsyncParsableCommand {
         CommandConfiguration(
             commandName: "serve", abstract: "Run the functions, until SIGTERM or SIGINT.",
             discussion: """
-                Takes events from the inbox of the data directory and from `send`, fires schedules and timers, and \
-                carries on with every run where the last process stopped. The first signal lets running steps finish \
+                Takes events from the inbox of the data directory, over HTTP and from `send`, fires schedules and \
+                timers, calls the functions of apps that use an Inngest SDK, and carries on with every run where the \
+                last process stopped. The first signal lets running steps finish \
                 for the time of --drain; a second one ends the process at once, which loses nothing either. Messages \
                 go to standard error. Under systemd, use Type=notify.
+
+                Settings of HTTP and apps can also be given by the environment (DAYBOOK_EVENT_KEY, DAYBOOK_SIGNING_KEY, \
+                DAYBOOK_SDK_URL and so on, or the same with INNGEST_ in front; lists with commas) and in a file: \
+                {"port":8288,"sdk-url":["http://localhost:3000/api/inngest"]}. Keys are better kept out of the command \
+                line, where other users of the machine can read them.
                 """)
     }
 
@@ -118,8 +128,10 @@ struct DevCommand<App: DaybookApp>: AsyncParsableCommand {
         CommandConfiguration(
             commandName: "dev", abstract: "Run the functions for development, with a clock that can be moved.",
             discussion: """
-                As `serve`, and: everything that happens is printed, `clock advance 7d` moves the clock, and steps \
-                return what was recorded, decoded again, so that a type that does not survive it shows at once.
+                As `serve`, and: everything that happens is printed, `clock advance 7d` moves the clock, apps are \
+                looked for on the usual ports of this machine, and steps return what was recorded, decoded again, so \
+                that a type that does not survive it shows at once. An app on an Inngest SDK finds the server when it \
+                is started with INNGEST_DEV=http://127.0.0.1:8288, or the port that the line `ready` names.
                 """)
     }
 

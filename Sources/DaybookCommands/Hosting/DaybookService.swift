@@ -62,8 +62,8 @@ public struct DaybookService: Service {
             host.retryInterval = options.retryInterval.map(milliseconds)
             let opened = try NodeHost(host, logger: options.logger)
             let logger = options.logger
-            try await opened.run(functions) {
-                let facts = await opened.readyFacts()
+            try await opened.run(functions) { port in
+                let facts = await opened.readyFacts(port)
                 logger.info("ready", metadata: facts)
             }
         } catch let error as CommandFailure {

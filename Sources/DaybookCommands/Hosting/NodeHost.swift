@@ -3,10 +3,12 @@ import DaybookCore
 import DaybookInbox
 import DaybookJournal
 import DaybookNode
+import DaybookSDK
 import DaybookServer
 import DaybookSystem
 import DaybookValues
 import Logging
+import ServiceLifecycle
 
 #if canImport(Glibc)
     import Glibc
@@ -25,6 +27,8 @@ struct HostOptions: Sendable {
     var drain: Int64 = 30_000
     /// Replaces the waits between attempts. Milliseconds.
     var retryInterval: Int64?
+    /// Nil for a server that nobody reaches over TCP and that calls no apps.
+    var http: HTTPOptions?
 }
 
 /// A node with its inbox and its socket: everything a process needs to serve a data directory.
@@ -90,8 +94,13 @@ struct NodeHost: Sendable {
 
     /// - Parameters:
     ///   - functions: what this process runs.
-    ///   - onReady: called once, when the server answers.
-    func run(_ functions: AppFunctions, onReady: @escaping @Sendable () async -> Void) async throws {
+    ///   - onReady: called once, when the server answers, with the port it listens on if there is one.
+    func run(
+        _ functions: AppFunctions, onReady: @escaping @Sendable (_ port: Int?) async -> Void
+    ) async throws {
+        let web = try options.http.map { try WebHost($0, node: node, logger: logger) }
+        // Before the start: runs of functions behind a URL go on with it.
+        if let web { node.useCallDriver(web.apps) }
         do throws(RegistrationError) {
             try node.launch(functions, version: daybookVersion)
         } catch {
@@ -108,13 +117,25 @@ struct NodeHost: Sendable {
         ) { reason in Self.die(reason, directory: directory) }
         inbox.startThread()
         let identity = API.Identity(version: daybookVersion, dataDirectory: directory, isDev: options.isDev)
-        let server = LocalServer(
-            api: API(node: node, identity: identity, clock: clock), directory: directory, logger: logger,
-            onReady: onReady)
+        let api = API(
+            node: node, apps: web?.apps, identity: identity, settings: web?.options.server ?? ServerSettings(),
+            clock: clock)
         let result: Result<Void, any Error>
         var drain = options.drain
         do {
-            result = .success(try await server.run())
+            if let web {
+                result = .success(
+                    try await web.run(api) { port in
+                        try await LocalServer(
+                            api: api, directory: directory, logger: logger, onReady: { await onReady(port) }
+                        ).run()
+                    })
+            } else {
+                result = .success(
+                    try await LocalServer(
+                        api: api, directory: directory, logger: logger, onReady: { await onReady(nil) }
+                    ).run())
+            }
         } catch {
             result = .failure(error)
             drain = 0
@@ -122,8 +143,10 @@ struct NodeHost: Sendable {
         logger.info("stopping", metadata: ["drain": "\(durationText(microseconds: drain * 1_000))"])
         ServiceManager.notify("STOPPING=1")
         inbox.stop()
+        // Apps that still work on a call may report to the server and ask it things until they have answered.
         await node.stop(drain: drain)
         pool.stop()
+        await web?.stop()
         logger.info("stopped")
         try result.get()
     }
@@ -159,7 +182,9 @@ struct NodeHost: Sendable {
                 ])
         }
         for function in node.core.functionSummaries
-        where function.unfinishedRuns > 0 && functions.registrations[function.config.id] == nil {
+        where function.unfinishedRuns > 0 && functions.registrations[function.config.id] == nil
+            && !(function.config.isRemote && options.http != nil)
+        {
             logger.warning(
                 "runs of a function that this program does not have wait until one has it",
                 metadata: ["function": "\(function.config.id)", "runs": "\(function.unfinishedRuns)"])
@@ -167,7 +192,7 @@ struct NodeHost: Sendable {
     }
 
     /// What a person wants to know once the server answers.
-    func readyFacts() async -> Logger.Metadata {
+    func readyFacts(_ port: Int?) async -> Logger.Metadata {
         let (runs, functions, offset) = await node.inspect { core in
             (core.runCount, core.functionSummaries.count { !$0.isRemoved }, core.movedClockOffset)
         }
@@ -179,6 +204,10 @@ struct NodeHost: Sendable {
         if let kind = try? disk.fileSystemKind() {
             facts["file-system"] = "\(kind.name)"
             if kind.isVolatile { facts["volatile"] = "true" }
+        }
+        if let port, let host = options.http?.host {
+            let shown = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
+            facts["http"] = "http://\(shown):\(port)"
         }
         if offset != 0 { facts["clock-ahead"] = "\(durationText(microseconds: offset * 1_000))" }
         return facts

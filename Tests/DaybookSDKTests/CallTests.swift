@@ -299,6 +299,18 @@ import Testing
         }
     }
 
+    @Test func `the last call a function may have uses a connection nobody used before`() async throws {
+        try await MockApp.run({ _ in .answer(200, "1") }) { mock in
+            try await HostHarness.run { harness in
+                for _ in 0..<10 { _ = await outcome(harness.host, request(mock.url)) }
+                let shared = mock.connections
+                #expect(shared <= 2)
+                for _ in 0..<3 { _ = await outcome(harness.host, request(mock.url, attempt: 1)) }
+                #expect(mock.connections == shared + 3)
+            }
+        }
+    }
+
     // MARK: - Requests in a function's place
 
     @Test func `a fetch takes any status for an answer`() async throws {

@@ -198,7 +198,7 @@ private let openAPIText = #"""
     },
     "/api/events/{id}/runs": {
       "parameters": [{"$ref": "#/components/parameters/event"}],
-      "get": {"summary": "The runs that an event started at once", "parameters": [{"$ref": "#/components/parameters/wait"}], "responses": {"200": {"description": "Runs with their steps.", "content": {"application/json": {"schema": {"type": "object", "required": ["data"], "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Run"}}}}}}}, "404": {"$ref": "#/components/responses/error"}}}
+      "get": {"summary": "The runs that an event started, at once or out of a debounce or batch that held it (looked for among the newest 400 of the function)", "parameters": [{"$ref": "#/components/parameters/wait"}], "responses": {"200": {"description": "Runs with their steps.", "content": {"application/json": {"schema": {"type": "object", "required": ["data"], "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Run"}}}}}}}, "404": {"$ref": "#/components/responses/error"}}}
     },
     "/api/functions": {
       "get": {"summary": "Functions that are registered, or were", "responses": {"200": {"description": "All of them.", "content": {"application/json": {"schema": {"type": "object", "required": ["data"], "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Function"}}}}}}}}}

@@ -129,6 +129,23 @@ struct CallbackTests {
         }
     }
 
+    @Test func `the run of a batch is among those of each of its events`() async throws {
+        try await ServerHarness.run(settings: Self.open) { server in
+            let event = #"{"name":"test/digested"}"#
+            try await server.send("[\(event),\(event),\(event)]", awaiting: "run.completed")
+            let run = try #require(try await server.get("/api/runs").string("data.0.id"))
+            let events = try await server.outside("GET", "/v1/events")
+            #expect(events.rows == 3)
+            for row in 0..<3 {
+                let id = events.string("data.\(row).internal_id") ?? ""
+                let runs = try await server.outside("GET", "/v1/events/\(id)/runs")
+                #expect(runs.rows == 1)
+                #expect(runs.string("data.0.run_id") == run)
+                #expect(runs.string("data.0.status") == "Completed")
+            }
+        }
+    }
+
     @Test func `a run is cancelled by its app, and again without harm`() async throws {
         try await ServerHarness.run(settings: Self.open) { server in
             try await server.send(#"{"name":"test/nap"}"#, awaiting: "sleep.started")
@@ -228,6 +245,9 @@ struct CallbackTests {
             #expect(try await server.outside("POST", path, large).status == 413)
             #expect(try await server.outside("POST", "/v1/traces/userland", "anything").status == 200)
             #expect(try await server.outside("POST", "/v0/telemetry", "anything").status == 200)
+            let zipped = try await server.outside(
+                "POST", "/v1/traces/userland", [0x1F, 0x8B, 8], headers: "Content-Encoding: gzip\r\n")
+            #expect(zipped.status == 200)
             let flood = try await server.outside("POST", "/v0/telemetry", String(repeating: "x", count: 5 << 20))
             #expect(flood.status == 413)
         }

@@ -223,6 +223,16 @@ struct EventAPITests {
         }
     }
 
+    @Test func `large bodies at the same time take so much memory and no more`() {
+        // Nobody else's bodies are as large in these tests, so the rest of the room is free.
+        let most = BodyRoom.bytesMax - 64 * 1_048_576
+        #expect(BodyRoom.reserve(most))
+        #expect(!BodyRoom.reserve(BodyRoom.bytesMax - most + 1))
+        BodyRoom.free(most)
+        #expect(BodyRoom.reserve(most))
+        BodyRoom.free(most)
+    }
+
     @Test func `deep nesting is refused`() async throws {
         try await ServerHarness.run(settings: Self.open) { server in
             let depth = String(repeating: "[", count: 100_000)

@@ -235,6 +235,15 @@ struct LiveTests {
         }
     }
 
+    @Test func `who asks before sending a body is told to go on`() async throws {
+        try await ServerHarness.run(settings: Self.open) { server in
+            let answer = try await server.outside(
+                "POST", "/e/k", #"{"name":"a"}"#, headers: "Expect: 100-continue\r\n")
+            #expect(answer.status == 100)
+            #expect(answer.text.hasPrefix("HTTP/1.1 200 OK"))
+        }
+    }
+
     @Test func `what is no HTTP is refused`() async throws {
         try await ServerHarness.run(settings: Self.open) { server in
             let answer = try await server.raw("this is no request\r\n\r\n")

@@ -133,6 +133,17 @@ extension ReadModel {
         try? find(around: queuedAt) { $0.outcome.started.contains(run) }?.event
     }
 
+    /// The run that a debounce or batch has become; nil when it is not among those that are given.
+    package func run(startedBy hold: ULID, among runs: [ULID]) -> ULID? {
+        runs.first { run in
+            var isIt = false
+            _ = try? RunRecords(disk: disk, stream: .run(run)) { view in
+                if view.n == 0, case .runQueued(let queued)? = try? view.decoded() { isIt = queued.hold == hold }
+            }
+            return isIt
+        }
+    }
+
     /// Looks for an event among those that were received last: an id that was made from what its sender said may have any
     /// time.
     func findNewest(

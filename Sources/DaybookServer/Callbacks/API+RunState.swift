@@ -80,7 +80,7 @@ extension API {
 
     /// What SDKs report of themselves. It is dropped.
     func dropped(_ call: Call) async throws -> Response {
-        _ = try await call.body(upTo: Self.droppedBytesMax)
+        _ = try await call.body(upTo: Self.droppedBytesMax, isOpaque: true)
         return Response(status: .ok)
     }
 

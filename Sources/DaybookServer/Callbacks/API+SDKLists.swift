@@ -55,7 +55,7 @@ extension API {
 
     func sdkRunsOfEvent(_ call: Call) async throws -> Response {
         let event = try await sdkEvent(named: call.parameter("id"))
-        let runs = try await details(of: event.outcome.started)
+        let runs = try await details(of: runIDs(of: event))
         let versions = await versions()
         return sdkResponse { json in
             json.append(jsonList: runs) { $0.appendForSDK(to: &$1, event: event.event.id, versions) }

@@ -4,6 +4,14 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Why a TCP address cannot be listened on.
 package struct ListenError: Error, Sendable, Equatable, CustomStringConvertible {
     package let description: String
@@ -73,8 +81,14 @@ package struct TCPServer: Service {
                 do {
                     try await second.run()
                 } catch let error as IOError {
-                    // Many containers have no version 6 at all.
-                    logger.debug("not listening on ::1", metadata: ["error": "\(error)"])
+                    if error.errnoCode == EADDRINUSE {
+                        logger.warning(
+                            "somebody else listens on ::1, port \(port): programs that take localhost for ::1 reach that one, not this server"
+                        )
+                    } else {
+                        // Many containers have no version 6 at all.
+                        logger.debug("not listening on ::1", metadata: ["error": "\(error)"])
+                    }
                     await ready()
                 }
             }
@@ -101,13 +115,13 @@ package struct TCPServer: Service {
 
     private static func error(_ error: IOError, _ host: String, _ port: Int) -> ListenError {
         switch error.errnoCode {
-        case 98, 48:
+        case EADDRINUSE:
             ListenError(
                 description: """
                     port \(port) on \(host) is in use, perhaps by another server of Daybook or Inngest. Stop that one, or \
                     choose another port with --port
                     """)
-        case 13: ListenError(description: "port \(port) needs privileges; choose one above 1023 with --port")
+        case EACCES: ListenError(description: "port \(port) needs privileges; choose one above 1023 with --port")
         default: ListenError(description: "could not listen on \(host), port \(port): \(error)")
         }
     }

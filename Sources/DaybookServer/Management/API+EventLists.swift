@@ -38,9 +38,27 @@ extension API {
     func runsOfEvent(_ call: Call) async throws -> Response {
         let text = call.parameter("id")
         let event = try await read([]) { (model) throws(ReadError) in try model.event(text) }
-        try await waitForEnd(of: event.outcome.started, milliseconds: try call.wait())
-        let details = try await details(of: event.outcome.started)
+        let runs = try await runIDs(of: event)
+        try await waitForEnd(of: runs, milliseconds: try call.wait())
+        let details = try await details(of: runs)
         return Response(list: details) { $0.append(to: &$1) }
+    }
+
+    /// The runs that an event started: at once, or out of a debounce or batch that held it.
+    func runIDs(of event: EventDetail) async throws -> [ULID] {
+        var runs = event.outcome.started
+        for held in event.outcome.held {
+            var query = RunQuery()
+            query.function = held.function
+            query.since = event.receivedAt
+            query.limit = RunQuery.limitMax
+            let candidates = try await page(query).rows.map(\.id)
+            let found = try await read([]) { (model) throws(ReadError) in
+                model.run(startedBy: held.hold, among: candidates)
+            }
+            if let found { runs.append(found) }
+        }
+        return runs
     }
 
     /// Runs whose ids are on record; one that cannot be found any more is left out.

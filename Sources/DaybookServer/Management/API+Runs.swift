@@ -28,7 +28,7 @@ extension API {
         return Response(list: page.rows, next: page.next?.text) { $0.append(to: &$1) }
     }
 
-    private func page(_ query: RunQuery) async throws -> RunPage {
+    func page(_ query: RunQuery) async throws -> RunPage {
         try await read(await node.inspect { query.unfinished(in: $0) }) { model throws(ReadError) in
             try model.runs(query)
         }

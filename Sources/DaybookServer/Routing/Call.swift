@@ -62,7 +62,10 @@ struct Call: Sendable {
     }
 
     /// The whole body.
-    func body(upTo bytesMax: Int = API.bodyBytesMax) async throws(APIError) -> CollectedBody {
-        try await CollectedBody(of: request, upTo: bytesMax)
+    /// - Parameter isOpaque: whether it may be compressed, because nobody looks into it.
+    func body(
+        upTo bytesMax: Int = API.bodyBytesMax, isOpaque: Bool = false
+    ) async throws(APIError) -> CollectedBody {
+        try await CollectedBody(of: request, upTo: bytesMax, isOpaque: isOpaque)
     }
 }

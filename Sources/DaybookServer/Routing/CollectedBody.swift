@@ -9,9 +9,10 @@ final class CollectedBody: Sendable {
     let bytes: [UInt8]
     private let reserved: Int
 
+    /// - Parameter isOpaque: whether it may be compressed, because nobody looks into it.
     /// - Throws: `APIError` when it is larger than `bytesMax`, compressed, cut off, or when there is no room for it.
-    init(of request: Request, upTo bytesMax: Int) async throws(APIError) {
-        if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
+    init(of request: Request, upTo bytesMax: Int, isOpaque: Bool) async throws(APIError) {
+        if !isOpaque, let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw APIError(
                 .badRequest, "the body is compressed (Content-Encoding: \(encoding.prefix(40))); send it as it is")
         }

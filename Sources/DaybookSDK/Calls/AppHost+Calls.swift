@@ -113,6 +113,8 @@ extension AppHost: CallDriver {
             guard let address = WebAddress(request.url) else { return }
             let now = surroundings.clock.now
             let change = book.withLock { $0.noteUnanswered(address, message: "\(trouble)", at: now) }
+            // In this order: the next answer is news then, whatever came in between.
+            answering.withLock { $0 = [] }
             tell(change, address.place)
         default: break
         }
@@ -120,7 +122,12 @@ extension AppHost: CallDriver {
 
     private func noteCall(_ request: CallRequest, _ answer: HTTPAnswer) {
         logger.debug("an app answered a call", metadata: metadata(request, ["status": "\(answer.status)"]))
-        guard let address = WebAddress(request.url) else { return }
+        // Nearly every call comes from an app that answered the last one too.
+        let isNews = answering.withLock { answering in
+            if answering.count >= AppBook.entriesMax { answering = [] }
+            return answering.insert(request.url).inserted
+        }
+        guard isNews, let address = WebAddress(request.url) else { return }
         tell(book.withLock { $0.noteAnswered(address) }, address.place)
     }
 

@@ -16,6 +16,9 @@ MAIL := examples/Mail
 FLOW := examples/FlowControl
 SOURCES := Package.swift Sources Tests $(foreach example,$(MAIL) $(FLOW),$(example)/Package.swift $(example)/Sources $(example)/Tests)
 
+# The real Inngest SDK for Python, against the program that was just built.
+SDK_TESTS := PYTHONDONTWRITEBYTECODE=1 DAYBOOK=$(abspath .build/debug/daybook) $(PYTHON) -m pytest -q -p no:cacheprovider Tests/SDK
+
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -24,9 +27,9 @@ help: ## this list
 system:
 	@scripts/system-packages
 
-$(PYTHON): $(MAIL)/Tests/requirements.txt
+$(PYTHON): $(MAIL)/Tests/requirements.txt Tests/SDK/requirements.txt
 	python3 -m venv .build/venv
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(MAIL)/Tests/requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	@touch $@
 
 .PHONY: demo
@@ -38,6 +41,7 @@ demo: system ## build the mail jobs, run them, kill them, watch them carry on
 test: system $(PYTHON) torture-build ## all tests, from a fresh clone
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
+	$(SDK_TESTS)
 	DAYBOOK_PYTHON=$(abspath $(PYTHON)) $(SWIFT) test --package-path $(MAIL)
 	$(SWIFT) test --package-path $(FLOW)
 	$(TORTURE) simulate --seeds 1000
@@ -45,6 +49,11 @@ test: system $(PYTHON) torture-build ## all tests, from a fresh clone
 	$(TORTURE) sweep failing-calls corpus --stride 17
 	Tests/kill.py --binary .build/debug/KillTarget --rounds 200
 	Tests/hotcopy.py --binary .build/debug/KillTarget --copies 4
+
+.PHONY: sdk
+sdk: system $(PYTHON) ## the tests with the Inngest SDK for Python alone
+	$(SWIFT) build --product daybook
+	$(SDK_TESTS)
 
 .PHONY: torture-build
 torture-build: system

@@ -60,9 +60,11 @@ extension Core {
             emit(.run(run.id), .stepCompleted(StepOutcome(key: step.key, operation: .signal, output: null)))
             deliver(run.id, step.key, .completed(null))
         case .invoke:
-            let error = errorJSON(
-                name: "InngestInvokeTimeoutError",
-                message: "Timed out waiting for invoked function to complete")
+            let error = Array(
+                #"""
+                {"error":"InngestInvokeTimeoutError: Timed out waiting for invoked function to complete",\#
+                "name":"InngestInvokeTimeoutError","message":"Timed out waiting for invoked function to complete"}
+                """#.utf8)
             emit(
                 .run(run.id), .stepFailed(StepFailure(key: step.key, operation: .invoke, attempt: 1, error: error)))
             deliver(run.id, step.key, .failed(error))

@@ -19,6 +19,9 @@ import ServiceLifecycle
 struct WebHost: Sendable {
     let options: HTTPOptions
     let apps: AppHost
+    /// How long requests that are being answered may take when everything else has stopped, in milliseconds.
+    private static let closing = 5_000
+
     private let port: Int
     private let logger: Logger
     private let group = Running()
@@ -93,8 +96,14 @@ struct WebHost: Sendable {
         }
 
         func stop() async {
-            await services?.triggerGracefulShutdown()
-            _ = await task?.result
+            guard let services, let task else { return }
+            await services.triggerGracefulShutdown()
+            let limit = Task.detached {
+                try await Task.sleep(for: .milliseconds(WebHost.closing))
+                task.cancel()
+            }
+            _ = await task.result
+            limit.cancel()
         }
     }
 

@@ -162,6 +162,7 @@ extension Node {
             decide(
                 .addDefer(run: run.id, key: op.key, function: function, input: input), at: time,
                 releasing: false)
+            run.deferredKeys[op.wireID] = op.key
             update.changes.append(.deferred(CallRequest.Deferred(wireID: op.wireID)))
         case .deferAbort(let target):
             let key = run.deferredKeys[target] ?? target

@@ -32,7 +32,7 @@ func httpFigures(_ directory: String, binary: String) throws -> [Figure] {
 private func measureEvents(
     _ server: ServerProcess, _ body: String, requests: Int
 ) -> (seconds: Double, processorSeconds: Double) {
-    let request = message("POST /e/bench HTTP/1.1", Array(body.utf8))
+    let request = message("POST /e/bench HTTP/1.1", "", Array(body.utf8))
     var connections = (0..<64).map { _ in
         guard let connection = Connection(port: server.port) else { fatal("the server is gone") }
         return connection

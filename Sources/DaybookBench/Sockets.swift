@@ -173,7 +173,7 @@ struct ServerProcess {
     func request(_ method: String, _ path: String, _ body: String = "") -> [UInt8] {
         guard var connection = Connection(port: port) else { fatal("the server is gone") }
         defer { connection.end() }
-        connection.send(message("\(method) \(path) HTTP/1.1", Array(body.utf8)))
+        connection.send(message("\(method) \(path) HTTP/1.1", "", Array(body.utf8)))
         while true {
             if let answer = connection.nextMessage() { return Array(answer.body) }
             guard connection.fill() else { fatal("the server went away") }
@@ -211,7 +211,7 @@ struct ServerProcess {
 }
 
 /// A message of HTTP/1.1 with a JSON body.
-func message(_ firstLine: String, _ headers: String = "", _ body: [UInt8]) -> [UInt8] {
+func message(_ firstLine: String, _ headers: String, _ body: [UInt8]) -> [UInt8] {
     Array(
         "\(firstLine)\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: \(body.count)\r\n\(headers)\r\n"
             .utf8) + body

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DaybookSDK
 import DaybookServer
+import DaybookWire
 import Testing
 
 @testable import DaybookCommands

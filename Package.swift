@@ -146,7 +146,7 @@ let package = Package(
         .testTarget(
             name: "DaybookSDKTests",
             dependencies: [
-                "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookSystem",
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookSystem",
                 "DaybookTesting", "DaybookValues", "DaybookWire",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),

@@ -43,7 +43,7 @@ import Testing
     @Test func `an app that answers with what it registers is registered`() async throws {
         let body = """
             {"app_id":"shop","env":null,"framework":"flask","functions":[\(wireFunction())],"platform":null,\
-            "sdk_author":"inngest","sdk_language":"py","sdk_version":"0.5.18","url":"http://localhost:9000/api/inngest"}
+            "sdk_author":"inngest","sdk_language":"","sdk_version":"","url":"http://localhost:9000/api/inngest"}
             """
         try await MockApp.run({ _ in
             .answer(200, body, headers: [("X-Inngest-Sync-Kind", "in_band"), ("X-Inngest-SDK", "inngest-py:v0.5.18")])
@@ -55,6 +55,7 @@ import Testing
                 let apps = await harness.host.apps()
                 #expect(apps.first?.name == "shop")
                 #expect(apps.first?.framework == "flask")
+                #expect(apps.first?.sdk == "py:v0.5.18")
             }
         }
     }

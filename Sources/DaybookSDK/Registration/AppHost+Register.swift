@@ -19,17 +19,17 @@ extension AppHost {
             return .failure(
                 400, "Expected server kind \(settings.kind.rawValue), got \(expectedKind.prefix(40))")
         }
-        return await register(body, address: nil)
+        return await register(body, address: nil, sdk: nil)
     }
 
     /// The same for what an app answered when it was asked to register.
     ///
     /// - Parameter address: where it was asked; for answers that do not say it themselves.
-    func register(answer body: [UInt8], from address: WebAddress) async -> SyncAnswer {
-        await register(body, address: address)
+    func register(_ answer: HTTPAnswer, from address: WebAddress) async -> SyncAnswer {
+        await register(answer.body, address: address, sdk: answer.header("X-Inngest-SDK"))
     }
 
-    private func register(_ bytes: [UInt8], address: WebAddress?) async -> SyncAnswer {
+    private func register(_ bytes: [UInt8], address: WebAddress?, sdk: String?) async -> SyncAnswer {
         let checksum = RegisterChecksum.of(bytes)
         if let known = recent.app(saying: checksum), let answer = await again(known.name, content: known.content) {
             return answer
@@ -37,7 +37,7 @@ extension AppHost {
         let plan: RegistrationPlan
         do throws(RegistrationFailure) {
             plan = try RegistrationPlan(
-                bytes, address: address, functionsMax: settings.functionsPerAppMax, zones: surroundings.zones,
+                bytes, address: address, sdk: sdk, functionsMax: settings.functionsPerAppMax, zones: surroundings.zones,
                 now: surroundings.clock.now)
         } catch {
             logger.warning(

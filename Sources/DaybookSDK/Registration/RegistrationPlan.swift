@@ -17,10 +17,12 @@ struct RegistrationPlan {
 
     /// - Parameters:
     ///   - address: where the app was asked to register; nil when it came by itself.
+    ///   - sdk: what its answer was marked with, for a registration that does not say.
     ///   - functionsMax: functions of one app.
     ///   - now: what is over by then is left out of the rules of time zones.
     init(
-        _ bytes: [UInt8], address: WebAddress?, functionsMax: Int, zones: any ZoneSource, now: Timestamp
+        _ bytes: [UInt8], address: WebAddress?, sdk: String? = nil, functionsMax: Int, zones: any ZoneSource,
+        now: Timestamp
     ) throws(RegistrationFailure) {
         let body: RegisterBody
         do throws(RegisterError) {
@@ -43,7 +45,8 @@ struct RegistrationPlan {
         }
         let url = try Self.url(body.url, asked: address, app: name)
         app = AppConfig(
-            id: name, url: url, sdk: body.sdk, framework: body.framework, appVersion: body.appVersion,
+            id: name, url: url, sdk: body.sdk.isEmpty ? Self.shortName(ofSDK: sdk) : body.sdk,
+            framework: body.framework, appVersion: body.appVersion,
             checksum: RegisterChecksum.of(Array("\(Self.revision)\n".utf8) + body.checksumBytes))
         functions = []
         var mapping = FunctionMapping(app: name, zones: zones, now: now)
@@ -59,6 +62,12 @@ struct RegistrationPlan {
             }
         }
         notes = mapping.notes
+    }
+
+    /// Registrations say `py:v0.5.18` where headers say `inngest-py:v0.5.18`.
+    private static func shortName(ofSDK header: String?) -> String {
+        let header = (header ?? "").prefix(100)
+        return String(header.hasPrefix("inngest-") ? header.dropFirst("inngest-".count) : header)
     }
 
     private static func url(_ text: String?, asked: WebAddress?, app: String) throws(RegistrationFailure) -> String {

@@ -155,7 +155,7 @@ extension AppHost {
         guard (200...299).contains(answer.status) else { return SyncProblem(answer) }
         if answer.header("X-Inngest-Sync-Kind")?.lowercased() == "in_band" {
             if let problem = signatureProblem(of: answer) { return problem }
-            let registered = await register(answer: answer.body, from: address)
+            let registered = await register(answer, from: address)
             return registered.status == 200 ? nil : SyncProblem(registered)
         }
         // Python answers 200 whatever became of its registration, with what it was told about it.

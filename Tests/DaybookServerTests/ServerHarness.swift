@@ -2,6 +2,7 @@ import Daybook
 import DaybookCore
 import DaybookJournal
 import DaybookNode
+import DaybookSDK
 import DaybookSystem
 import DaybookValues
 import Logging
@@ -94,14 +95,18 @@ final class ServerHarness: Sendable {
     let api: API
     /// Where it listens on TCP; 0 when it does not.
     let port: Int
+    private let apps: AppHost?
     private let pool: WorkerPool
     private let group: ServiceGroup
     private let serving: Task<Void, any Error>
     private let records = Tail()
 
-    /// - Parameter settings: those of a server that listens on TCP as well; nil for the Unix socket alone.
+    /// - Parameters:
+    ///   - settings: those of a server that listens on TCP as well; nil for the Unix socket alone.
+    ///   - hasApps: whether apps may register. What fails is tried again at once then.
     init(
-        isDev: Bool = false, settings: ServerSettings? = nil, directory: TemporaryDirectory = TemporaryDirectory()
+        isDev: Bool = false, settings: ServerSettings? = nil, hasApps: Bool = false,
+        directory: TemporaryDirectory = TemporaryDirectory()
     ) async throws {
         self.directory = directory
         var logger = Logger(label: "test")
@@ -112,15 +117,19 @@ final class ServerHarness: Sendable {
         configuration.journal.ballastBytes = 0
         configuration.journal.freeBytesMin = 0
         configuration.journal.roomBytesMin = 1 << 16
+        if hasApps { configuration.retryPolicy = RetryPolicy(fixedWait: 1) }
         let disk = try RealDisk(root: directory.path)
         node = try Node.open(
             Node.Surroundings(disk: disk, pool: pool, loader: ThreadedLoader(), logger: logger),
             configuration: configuration
         ) { reason in fatalError(reason) }
+        apps = hasApps ? AppHost(store: node, settings: AppHostSettings(), logger: logger) : nil
+        if let apps { node.useCallDriver(apps) }
         try node.launch(AppFunctions(app: "test", functions: testFunctions), version: "test")
         node.startThreads()
         api = API(
-            node: node, identity: API.Identity(version: "test", dataDirectory: directory.path, isDev: isDev),
+            node: node, apps: apps,
+            identity: API.Identity(version: "test", dataDirectory: directory.path, isDev: isDev),
             settings: settings ?? ServerSettings(), clock: ShiftedClock(offset: 0))
         let (ready, isReady) = AsyncStream.makeStream(of: Int.self)
         var services: [any Service] = [
@@ -150,14 +159,16 @@ final class ServerHarness: Sendable {
         await group.triggerGracefulShutdown()
         _ = await serving.result
         await node.stop(drain: 0)
+        await apps?.shutdown()
         pool.stop()
     }
 
     /// Starts a harness, runs the body, stops it whatever happens.
     static func run(
-        isDev: Bool = false, settings: ServerSettings? = nil, _ body: (ServerHarness) async throws -> Void
+        isDev: Bool = false, settings: ServerSettings? = nil, hasApps: Bool = false,
+        _ body: (ServerHarness) async throws -> Void
     ) async throws {
-        let harness = try await ServerHarness(isDev: isDev, settings: settings)
+        let harness = try await ServerHarness(isDev: isDev, settings: settings, hasApps: hasApps)
         do {
             try await body(harness)
         } catch {

@@ -2,8 +2,6 @@ import DaybookCore
 import DaybookValues
 import DaybookWire
 package import Logging
-import NIOCore
-import NIOPosix
 import Synchronization
 
 /// The apps behind HTTP: takes their registrations, finds them, asks them to register, and calls their functions.

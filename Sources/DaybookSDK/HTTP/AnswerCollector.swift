@@ -4,6 +4,14 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Gathers one answer as it comes in and says what became of it, once.
 ///
 /// The client calls it on one thread after the other, never on two at once; the mutex is for the first and the last of

@@ -45,6 +45,7 @@ extension Node {
             run.discovery = .wanted
             pump(run)
         } else {
+            run.asked = summary
             loader.load(
                 LoadRequest(journal: journal, summary: summary, upTo: journal.flushedQ, keepsResults: true) {
                     [mailbox] result in mailbox.post(.remoteLoaded(id, result))
@@ -60,13 +61,13 @@ extension Node {
 
     /// The run's record was read, or could not be.
     func release(_ id: ULID, _ loaded: Result<LoadedRun, LoadError>) {
-        guard let run = remotes[id], run.isLoading else { return }
+        guard let run = remotes[id], run.isLoading, let asked = run.asked else { return }
         guard let summary = core.summary(of: id) else { return forget(run) }
         switch loaded {
         case .success(let loaded):
             noteLoaded(id)
             settlePostponed(id)
-            begin(run, loaded, summary)
+            begin(run, loaded, summary, opened: asked.open)
         case .failure(let error):
             let backOff = postponed[id]
             forget(run)
@@ -81,8 +82,12 @@ extension Node {
         }
     }
 
-    private func begin(_ run: RemoteRun, _ loaded: LoadedRun, _ summary: RunSummary) {
+    /// - Parameter opened: the steps that were open when the record was read; what came for them since is in `pending`.
+    private func begin(
+        _ run: RemoteRun, _ loaded: LoadedRun, _ summary: RunSummary, opened: [RunSummary.Open]
+    ) {
         run.isLoading = false
+        run.asked = nil
         run.input = loaded.input
         run.hasBegun = summary.startedAt != nil
         run.version = summary.requestVersion ?? -1
@@ -96,7 +101,7 @@ extension Node {
         run.discovery = .wanted
         run.discoveryAttempt = summary.attempt - 1
         let settled = run.decided
-        for open in summary.open where !settled.contains(open.key) {
+        for open in opened where !settled.contains(open.key) {
             var branch = RemoteRun.Branch(
                 key: open.key, wireID: StepID.wireID(key: open.key), kind: .planned, state: .pausing)
             switch open.kind {
@@ -368,24 +373,25 @@ extension Node {
         let cold = UInt64(configuration.coldAfter) * 1_000_000
         quietRemotes.removeAll { !$0.run.isLive || $0.run.quietSince != $0.since }
         let time = clock.read().now
-        var left: [(run: RemoteRun, since: UInt64, due: Timestamp)] = []
-        for (run, since) in quietRemotes {
+        func due(_ run: RemoteRun) -> Timestamp {
             let summary = core.summary(of: run.id)
-            let due = ((summary?.open.map(\.due) ?? []) + (summary?.retryAt.map { [$0] } ?? [])).min() ?? .distantFuture
-            if now &- since >= cold, due - time >= configuration.coldAfter {
+            return min(summary?.open.map(\.due).min() ?? .distantFuture, summary?.retryAt ?? .distantFuture)
+        }
+        var left: [(run: RemoteRun, since: UInt64)] = []
+        for (run, since) in quietRemotes {
+            if now &- since >= cold, due(run) - time >= configuration.coldAfter {
                 unload(run)
             } else {
-                left.append((run, since, due))
+                left.append((run, since))
             }
         }
         if left.count > configuration.parkedRunsMax {
-            left.sort { $0.due > $1.due }
+            let byDue = left.map { (entry: $0, due: due($0.run)) }.sorted { $0.due > $1.due }
             let excess = left.count - configuration.parkedRunsMax * 3 / 4
-            for entry in left.prefix(excess) { unload(entry.run) }
-            left.removeFirst(excess)
-            left.sort { $0.since < $1.since }
+            for (entry, _) in byDue.prefix(excess) { unload(entry.run) }
+            left.removeAll { !$0.run.isLive }
         }
-        quietRemotes = left.map { ($0.run, $0.since) }
+        quietRemotes = left
     }
 
     private func unload(_ run: RemoteRun) {

@@ -105,6 +105,8 @@ final class RemoteRun {
     var isAsking = false
     /// Its first call has been made.
     var hasBegun = false
+    /// As the core knew it when its record was asked for; nil once it is loaded.
+    var asked: RunSummary?
     /// What came while it was being loaded, in journal order.
     var pending: [(key: String, delivery: Delivery)] = []
     var quietSince: UInt64?

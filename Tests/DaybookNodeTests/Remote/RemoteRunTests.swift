@@ -396,6 +396,25 @@ import Testing
         #expect(try world.status(run) == .completed)
     }
 
+    @Test func `what comes for a run while its record is read is not lost, nor asked for again`() throws {
+        let world = try RemoteWorld(
+            [RemoteWorld.function()],
+            ScriptedApp { request, _ in
+                request.steps.count == 2
+                    ? .returned("1") : .ops(.wait("a", "first", "7d"), .wait("b", "second", "7d"))
+            }
+        ) { $0.batchBytesMax = 1 }
+        let run = try world.send()
+        world.advance(60)
+        #expect(!world.machine.node.hasLoadedRuns)
+        try world.post("first")
+        try world.post("second")
+        world.settle()
+        #expect(try world.status(run) == .completed)
+        let waits = try world.machine.detail(of: run).steps.filter { $0.status == .completed }
+        #expect(waits.count == 2)
+    }
+
     @Test func `a crash while the app works leaves the attempt uncounted`() throws {
         let world = try RemoteWorld(ScriptedApp { _, _ in nil })
         let run = try world.send()

@@ -142,11 +142,18 @@ final class RemoteWorld {
     func advance(_ seconds: Double) { machine.advance(milliseconds: Int64(seconds * 1_000)) }
     func settle() { _ = machine.settle() }
 
+    private func event(_ name: String, _ data: String) throws -> DaybookCore.Event {
+        let view = try #require(JSONView(Array(#"{"name":"\#(name)","data":\#(data)}"#.utf8)))
+        return try DaybookCore.Event(
+            view, id: ULID(at: clock.now, random: (random.next(), random.next())), now: clock.now)
+    }
+
+    /// Leaves an event for the next batch.
+    func post(_ name: String) throws { _ = machine.post(.publish([try event(name, "{}")], claim: nil)) }
+
     @discardableResult
     func send(_ name: String = "go", _ data: String = "{}") throws -> ULID {
-        let view = try #require(JSONView(Array(#"{"name":"\#(name)","data":\#(data)}"#.utf8)))
-        let event = try DaybookCore.Event(
-            view, id: ULID(at: clock.now, random: (random.next(), random.next())), now: clock.now)
+        let event = try event(name, data)
         guard case .published(let receipts)? = machine.submit(.publish([event], claim: nil)) else { return event.id }
         return receipts.first?.outcome.started.first ?? event.id
     }

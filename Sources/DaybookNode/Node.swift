@@ -455,7 +455,7 @@ package final class Node: @unchecked Sendable {
         switch command {
         case .retry, .invokeFunction: isDraining ? .stopping : .storageFull(bytesToFree: journal.keeper.bytesToFree)
         // Steps that still run at a stop may send events; what these start begins at the next start.
-        case .publish: pressure == .normal ? nil : .storageFull(bytesToFree: journal.keeper.bytesToFree)
+        case .publish: pressure == .normal && !isPaused ? nil : .storageFull(bytesToFree: journal.keeper.bytesToFree)
         default: nil
         }
     }

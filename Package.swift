@@ -195,8 +195,9 @@ let package = Package(
         .testTarget(
             name: "DaybookCommandsTests",
             dependencies: [
-                "Daybook", "DaybookCEL", "DaybookCLI", "DaybookCommands", "DaybookJournal", "DaybookNode",
-                "DaybookSystem", "DaybookValues", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Daybook", "DaybookCEL", "DaybookCLI", "DaybookCommands", "DaybookJournal", "DaybookNode", "DaybookSDK",
+                "DaybookServer", "DaybookSystem", "DaybookValues", "DaybookWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -104,6 +104,8 @@ func idleFigures(_ directory: String, binary: String) throws -> [Figure] {
     for number in 0..<10 {
         server.request("POST", "/fn/register", app.registration(name: "app\(number)", functions: 5))
     }
+    // What registering causes is over by then.
+    app.serve(seconds: 5)
     let idle = 20.0
     let processor = server.processorSeconds
     app.serve(seconds: idle)
@@ -136,7 +138,7 @@ final class BenchApp {
             #"{"id":"\#(name)-f\#(number)","name":"f\#(number)","triggers":[{"event":"bench/go-\#(number)"}],"steps":{"step":{"id":"step","name":"step","runtime":{"type":"http","url":"http://127.0.0.1:\#(port)/api?fnId=\#(name)-f\#(number)&stepId=step"},"retries":{"attempts":0}}}}"#
         }
         return
-            #"{"appName":"\#(name)","url":"http://127.0.0.1:\#(port)/api?app=\#(name)","sdk":"bench:v1","v":"0.1","functions":[\#(list.joined(separator: ","))]}"#
+            #"{"appName":"\#(name)","url":"http://127.0.0.1:\#(port)/api-\#(name)","sdk":"bench:v1","v":"0.1","functions":[\#(list.joined(separator: ","))]}"#
     }
 
     /// Answers calls until so many runs have ended.

@@ -21,7 +21,6 @@ def app_under_test() -> MockApp:
         not call.steps) else done(len(call.steps)))
     app.function("too-many-steps", lambda call: ops(*[
         ran(f"s{len(call.steps) + number}", number) for number in range(600)]))
-    app.function("too-much-state", lambda call: ops(ran(f"s{call.number}", "x" * 4_000_000)), starts=[])
     app.function("mixed-group", mixed_group)
     app.function("group-with-wait", group_with_wait)
     app.function("resumed-by-duplicate", lambda call: done(call.steps) if call.steps else ops(
@@ -35,6 +34,12 @@ def app_under_test() -> MockApp:
     app.function("own-event", lambda call: done(call.memo("w")) if call.steps else ops(
         op("WaitForEvent", "w", name="beyond/own-event", opts={"timeout": "1s"})))
     app.function("dies-at-work", dies_at_work)
+    return app
+
+
+def large_app() -> MockApp:
+    app = MockApp("beyond")
+    app.function("too-much-state", lambda call: ops(ran(f"s{call.number}", "x" * 4_000_000)))
     return app
 
 
@@ -87,12 +92,12 @@ def test_more_steps_than_a_run_may_have(app: MockApp) -> None:
     assert "exceeded the step limit of 1000 steps" in json.dumps(run["output"])
 
 
-def test_more_state_than_a_run_may_have(app: MockApp) -> None:
-    run = app.server.ended(app.server.send("beyond/too-much-state"), 100)
+def test_more_state_than_a_run_may_have(large: MockApp) -> None:
+    run = large.ended("too-much-state", seconds=100)
     assert run["status"] == "Failed"
-    output = until("the output", lambda: app.server.get(f"/v1/runs/{run['run_id']}")["data"]["output"], 5)
+    output = until("the output", lambda: large.server.get(f"/v1/runs/{run['run_id']}")["data"]["output"], 5)
     assert "InngestErrStateOverflowed" in json.dumps(output)
-    assert len(app.calls("too-much-state")) in (9, 10)
+    assert len(large.calls("too-much-state")) in (9, 10)
 
 
 def test_a_group_of_all_kinds_brings_one_discovery(app: MockApp) -> None:

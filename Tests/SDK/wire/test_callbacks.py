@@ -33,6 +33,11 @@ def app_under_test() -> MockApp:
     app.function("reports-others", reports_others)
     app.function("reports-then-answers-again", reports_then_answers_again)
     app.function("attempts", attempts, retries=2)
+    return app
+
+
+def large_app() -> MockApp:
+    app = MockApp("back")
     app.function("reports-much", reports_much)
     return app
 
@@ -163,11 +168,11 @@ def test_a4_what_cannot_be_reported(app: MockApp) -> None:
     assert (nothing.status_code, plan.status_code) == (200, 200)
 
 
-def test_a4_a_step_that_is_too_large(app: MockApp) -> None:
-    app.completed("reports-much")
-    (answer,) = said(app, "reports-much")
+def test_a4_a_step_that_is_too_large(large: MockApp) -> None:
+    large.completed("reports-much")
+    (answer,) = said(large, "reports-much")
     assert answer.status_code == 413
-    assert app.ended("reports-much")["output"] == {}
+    assert large.ended("reports-much")["output"] == {}
 
 
 def test_a5_an_unknown_run(app: MockApp) -> None:

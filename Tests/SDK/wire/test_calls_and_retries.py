@@ -149,12 +149,17 @@ def app_under_test() -> MockApp:
     app.page("/moved", lambda call: done({"method": call.method, "more": call.query["more"]}))
     app.function("down", [done()])
     app.functions["down"]["steps"]["step"]["runtime"]["url"] = "http://127.0.0.1:1/api/inngest?fnId=calls-down"
-    app.function("big-state", big_state)
-    app.function("big-event", big_event, starts=[{"text": "y" * 3_000_000}])
     final = next(row for row in ROWS if row.what == "C9-500 with no retry")
     app.function("listener", [done()], starts=[], event="inngest/function.failed")
     app.functions["listener"]["triggers"][0]["expression"] = f"event.data.function_id == 'calls-{final.function}'"
     app.function("recovers", [Answer(500, BOOM), ops(ran("a", 1)), Answer(500, BOOM), done("well")])
+    return app
+
+
+def large_app() -> MockApp:
+    app = MockApp("calls")
+    app.function("big-state", big_state)
+    app.function("big-event", big_event, starts=[{"text": "y" * 3_000_000}])
     return app
 
 
@@ -254,21 +259,21 @@ def test_c22_a_host_that_is_down(app: MockApp) -> None:
     assert len(attempts) + len(ended) >= 2
 
 
-def test_c23_a_state_too_large_for_a_call(app: MockApp) -> None:
-    calls = app.completed("big-state")
+def test_c23_a_state_too_large_for_a_call(large: MockApp) -> None:
+    calls = large.completed("big-state")
     last = calls[-1].json
     assert [call.json["use_api"] for call in calls] == [False, False, False, True]
     assert last["ctx"]["use_api"] is True and last["use_api"] is True
     assert last["steps"] == {}
     assert last["ctx"]["stack"]["stack"] == [wire_id(f"s{number}") for number in range(3)]
-    assert app.ended("big-state")["output"] == {
+    assert large.ended("big-state")["output"] == {
         "steps": {wire_id(f"s{number}"): 1_500_000 for number in range(3)},
         "events": ["calls/big-state"],
     }
 
 
-def test_c23_an_event_too_large_for_a_call_with_its_list(app: MockApp) -> None:
-    assert app.ended("big-event")["output"] == [0, 3_000_000, 3_000_000]
+def test_c23_an_event_too_large_for_a_call_with_its_list(large: MockApp) -> None:
+    assert large.ended("big-event")["output"] == [0, 3_000_000, 3_000_000]
 
 
 def test_c8_attempts_are_counted_for_each_call_that_is_to_be_made(app: MockApp) -> None:

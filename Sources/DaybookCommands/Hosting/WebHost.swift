@@ -3,6 +3,7 @@ import DaybookSDK
 import DaybookServer
 import Logging
 import ServiceLifecycle
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -20,7 +21,7 @@ struct WebHost: Sendable {
     let options: HTTPOptions
     let apps: AppHost
     /// How long requests that are being answered may take when everything else has stopped, in milliseconds.
-    private static let closing = 5_000
+    private static let closing = 2_000
 
     private let port: Int
     private let logger: Logger
@@ -98,12 +99,26 @@ struct WebHost: Sendable {
         func stop() async {
             guard let services, let task else { return }
             await services.triggerGracefulShutdown()
-            let limit = Task.detached {
-                try await Task.sleep(for: .milliseconds(WebHost.closing))
-                task.cancel()
+            // Somebody who has sent half a request and is silent since keeps nobody waiting.
+            await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+                let isOver = Mutex(false)
+                let end: @Sendable () -> Void = {
+                    let isFirst = isOver.withLock { isOver in
+                        defer { isOver = true }
+                        return !isOver
+                    }
+                    if isFirst { done.resume() }
+                }
+                Task.detached {
+                    _ = await task.result
+                    end()
+                }
+                Task.detached {
+                    try? await Task.sleep(for: .milliseconds(WebHost.closing))
+                    task.cancel()
+                    end()
+                }
             }
-            _ = await task.result
-            limit.cancel()
         }
     }
 

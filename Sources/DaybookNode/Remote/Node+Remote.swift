@@ -221,6 +221,7 @@ extension Node {
         }
         if update.pausesDiscovery { run.discovery = .pausing }
         if update.isEnd { return forget(run) }
+        if update.isOver { run.isHeld = true }
         pump(run)
     }
 

@@ -25,6 +25,8 @@ struct RemoteUpdate {
     var pausesDiscovery = false
     /// The run has ended.
     var isEnd = false
+    /// It is over a limit, and is about to be ended for that: nothing more is called.
+    var isOver = false
     var reply: (@Sendable () -> Void)?
 }
 
@@ -201,6 +203,7 @@ extension Node {
         case .failed(let error):
             run.decided.insert(key)
             update.changes.append(.settled(key: key, memo: StepMemo.failed(error)))
+        case .stale: update.isOver = core.hasRun(run.id)
         default: break
         }
     }
@@ -310,6 +313,7 @@ extension Node {
             run.decided.insert(op.key)
             update.changes.append(.settled(key: op.key, memo: StepMemo.failed(error)))
         case .ended: update.isEnd = true
+        case .stale: update.isOver = core.hasRun(run.id)
         default: break
         }
     }

@@ -159,17 +159,20 @@ package struct ReadModel: Sendable {
             count += 1
             detail.take(record, at: time)
         }
-        do throws(RunRecordsError) {
-            _ = try RunRecords(disk: disk, stream: .run(id)) { view in
-                guard let record = try? view.decoded() else {
-                    detail.damage = "record \(view.q) is of a kind that this version does not know"
-                    return
+        func readFile() {
+            do throws(RunRecordsError) {
+                _ = try RunRecords(disk: disk, stream: .run(id)) { view in
+                    guard let record = try? view.decoded() else {
+                        detail.damage = "record \(view.q) is of a kind that this version does not know"
+                        return
+                    }
+                    take(record, q: view.q, at: view.time)
                 }
-                take(record, q: view.q, at: view.time)
+            } catch {
+                if case .unknown = error {} else { detail.damage = "\(error)" }
             }
-        } catch {
-            if case .unknown = error {} else { detail.damage = "\(error)" }
         }
+        readFile()
         for logged in logged[id] ?? [] { take(logged.record, q: logged.q, at: logged.time) }
         detail.postponed = postponed[id]
         if !detail.status.isFinal, let row = others.first(where: { $0.id == id }) {
@@ -177,7 +180,11 @@ package struct ReadModel: Sendable {
             detail.problems = row.problems
         }
         // The file of a run that was set aside is left as it was, without its end: the list has that.
-        if !detail.status.isFinal, let row = finishedRow(of: id) { detail.take(row) }
+        if !detail.status.isFinal, let row = finishedRow(of: id) {
+            // It may also have got its end, and the list with it, since it was read.
+            readFile()
+            if !detail.status.isFinal { detail.take(row) }
+        }
         guard count > 0 || detail.damage != nil || detail.status.isFinal else { throw .unknownRun(id.text) }
         if case .received(let day, let event)? = detail.queued?.input { detail.event = storedEvent(event, day: day) }
         return detail

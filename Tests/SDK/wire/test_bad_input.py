@@ -368,7 +368,6 @@ def test_a_registration_that_is_too_large(world: World) -> None:
     assert world.server.get("/v1/apps/huge/functions") == []
 
 
-@pytest.mark.xfail(strict=True, reason="it waits for the rest of the body as long as the client likes")
 def test_a_stop_does_not_wait_for_half_a_body(tmp_path: pathlib.Path) -> None:
     server = Server(tmp_path, "dev", "--no-poll", "--drain", "1s")
     server.start()

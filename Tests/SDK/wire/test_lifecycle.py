@@ -82,7 +82,6 @@ def test_f1_batches(app: MockApp) -> None:
     assert rest.time - whole.time > 1.5
 
 
-@pytest.mark.xfail(strict=True, reason="runs of batches are not listed with their events")
 def test_f1_runs_are_found_by_each_event_of_a_batch(app: MockApp) -> None:
     calls = app.called("batched", 2)
     for call in calls:

@@ -256,16 +256,7 @@ def race(call: Call) -> Answer:
     return done("fast won") if call.knows("fast") else ops(*branches)
 
 
-#: Rows that the server does not meet yet, and why.
-OPEN_ROWS = {
-    "O20-invoke that takes too long": "the memo lacks the member `error`",
-}
-
-
-@pytest.mark.parametrize("row", [
-    pytest.param(row, marks=[pytest.mark.xfail(strict=True, reason=OPEN_ROWS[row])] if row in OPEN_ROWS else [])
-    for row in MEMO_ROWS
-])
+@pytest.mark.parametrize("row", MEMO_ROWS)
 def test_op(app: MockApp, row: str) -> None:
     calls = app.completed(slug(row))
     assert [call.attempt for call in calls] == [0, 0]
@@ -530,7 +521,6 @@ def test_o28_follow_ups(app: MockApp) -> None:
     assert call.data["_inngest"]["parent_run_id"] == run["run_id"]
 
 
-@pytest.mark.xfail(strict=True, reason="DeferAbort is ignored while the run stays loaded")
 def test_o28_follow_ups_that_are_taken_back(app: MockApp) -> None:
     app.completed("defers")
     assert app.ended("defers")["output"]["after"].get(wire_id("gone")) in (None, {"abortable": False})

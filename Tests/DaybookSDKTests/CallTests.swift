@@ -265,9 +265,13 @@ import Testing
             .answer(200, "no gzip", headers: [("X-Inngest-SDK", "x-y:v1"), ("Content-Encoding", "gzip")]),
             "Your server's answer cannot be read"
         ),
+        (
+            .answer(200, "abc", headers: [("X-Inngest-SDK", "x-y:v1"), ("Content-Encoding", "zstd")]),
+            "Your server's answer has the Content-Encoding 'zstd', which cannot be decoded"
+        ),
     ]
 
-    @Test(arguments: 0..<8)
+    @Test(arguments: 0..<9)
     func `every way to lose a call has its text, and the attempt is tried again`(index: Int) async throws {
         let (mocked, text) = Self.troubles[index]
         let (outcome, requests) = try await call(timeout: index == 4 ? 1 : 60) { _ in mocked }

@@ -100,6 +100,12 @@ extension AppHost: CallDriver {
         case .tooLarge: .answerTooLarge
         case .timedOut: .timedOut(seconds: settings.callTimeout)
         case .garbage(let reason): .other("Your server's answer cannot be read: \(reason.prefix(500))")
+        case .unknownEncoding(let encoding):
+            .other(
+                """
+                Your server's answer has the Content-Encoding '\(encoding)', which cannot be decoded; only gzip and \
+                deflate can.
+                """)
         case .tooManyRedirects: .tooManyRedirects
         case .unusableRedirect(let target): .other("Your server redirected to '\(target)', which cannot be followed")
         case .stopped: .other("the server is shutting down")

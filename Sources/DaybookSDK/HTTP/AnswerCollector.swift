@@ -78,9 +78,11 @@ final class AnswerCollector: HTTPClientResponseDelegate {
     }
 
     private func plainBody(_ body: [UInt8], _ head: HTTPResponseHead) throws(HTTPTrouble) -> [UInt8] {
-        guard !body.isEmpty, let encoding = head.headers.first(name: "content-encoding")?.lowercased(),
-            ["gzip", "x-gzip", "deflate"].contains(encoding)
-        else { return body }
+        let encodings = head.headers[canonicalForm: "content-encoding"].filter { $0.lowercased() != "identity" }
+        guard !body.isEmpty, !encodings.isEmpty else { return body }
+        guard encodings.count == 1, ["gzip", "x-gzip", "deflate"].contains(encodings[0].lowercased()) else {
+            throw .unknownEncoding(String(encodings.joined(separator: ", ").prefix(100)))
+        }
         do throws(Inflation.Failure) {
             return try Inflation.inflate(body, bytesMax: bodyBytesMax)
         } catch {
@@ -124,7 +126,8 @@ final class AnswerCollector: HTTPClientResponseDelegate {
         case let error as HTTPParserError: return hasHead ? .lostWhileReading : .garbage("\(error)")
         case let error as IOError where !isSent && !hasHead && error.errnoCode == ECONNREFUSED:
             return .unreachable("connection refused")
-        case is IOError, is ChannelError: return hasHead ? .lostWhileReading : .resetWhileSending
+        case is IOError, is ChannelError:
+            return hasHead ? .lostWhileReading : isSent ? .closedBeforeAnswer : .resetWhileSending
         default:
             // NIOSSL is no dependency of ours, so that its errors are known by name only.
             if String(reflecting: Swift.type(of: error)).contains("SSL") { return .tls("\(error)") }

@@ -57,6 +57,8 @@ enum HTTPTrouble: Error, Sendable, Equatable, CustomStringConvertible {
     case timedOut
     /// What came is no HTTP, or not compressed as it says.
     case garbage(String)
+    /// The body has a `Content-Encoding` that is not known.
+    case unknownEncoding(String)
     case tooManyRedirects(Int)
     case unusableRedirect(String)
     /// The server shuts down.
@@ -75,6 +77,8 @@ enum HTTPTrouble: Error, Sendable, Equatable, CustomStringConvertible {
         case .tooLarge: "the answer is larger than the limit"
         case .timedOut: "the answer was not complete in time"
         case .garbage(let reason): "the answer is not HTTP: \(reason)"
+        case .unknownEncoding(let encoding):
+            "the answer has the Content-Encoding '\(encoding)', which cannot be decoded; only gzip and deflate can"
         case .tooManyRedirects(let count): "there were more than \(count) redirects"
         case .unusableRedirect(let target): "the redirect to '\(target)' cannot be followed"
         case .stopped: "the server is shutting down"

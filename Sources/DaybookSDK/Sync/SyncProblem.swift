@@ -22,7 +22,7 @@ struct SyncProblem: Sendable, Equatable {
             case .tls, .tlsTimeout, .unusableAddress, .unusableRequest: "unsupported_protocol"
             case .timedOut: "timeout"
             case .tooLarge: "output_too_large"
-            case .garbage: "not_http"
+            case .garbage, .unknownEncoding: "not_http"
             default: "unreachable"
             }
     }

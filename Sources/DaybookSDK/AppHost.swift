@@ -2,6 +2,7 @@ import DaybookCore
 import DaybookValues
 import DaybookWire
 package import Logging
+import NIOCore
 import Synchronization
 
 /// The apps behind HTTP: takes their registrations, finds them, asks them to register, and calls their functions.
@@ -31,7 +32,7 @@ package final class AppHost: Sendable {
         self.settings = settings
         self.surroundings = surroundings
         self.logger = logger
-        caller = HTTPCaller()
+        caller = HTTPCaller(stopTime: .milliseconds(settings.stopTime))
         discovery = Discovery(caller: caller, ports: settings.ports + (settings.extraPort.map { [$0] } ?? []))
         for url in settings.urls {
             if let address = WebAddress(url) {
@@ -45,7 +46,7 @@ package final class AppHost: Sendable {
     }
 
     /// Gives up calls that are under way and closes all connections. For the very end, when the node takes no outcome any
-    /// more; the host must not be used after it.
+    /// more; the host must not be used after it. Takes `AppHostSettings.stopTime` at most.
     package func shutdown() async {
         await caller.shutdown()
     }

@@ -31,6 +31,9 @@ package struct AppHostSettings: Sendable {
     package var callTimeout: Int64 = 7_200
     /// Seconds that an app may take to register: 10.
     package var syncTimeout: Int64 = 10
+    /// Milliseconds that the end of `AppHost.run` may take, and `AppHost.shutdown`: 1,000 each. What an app or the disk
+    /// has not finished by then is not waited for.
+    package var stopTime: Int64 = 1_000
     /// Apps that are asked to register at the same time: 32.
     package var syncsMax = 32
     /// Functions of one app: 1,000.

@@ -1,11 +1,15 @@
+import NIOCore
+import NIOPosix
 import Testing
 
 @testable import DaybookSDK
 
 @Suite struct `Requests to other servers` {
     /// A caller that is shut down afterwards.
-    private func withCaller<Result>(_ body: (HTTPCaller) async throws -> Result) async throws -> Result {
-        let caller = HTTPCaller()
+    private func withCaller<Result>(
+        staleLimit: TimeAmount = .hours(1), _ body: (HTTPCaller) async throws -> Result
+    ) async throws -> Result {
+        let caller = HTTPCaller(staleLimit: staleLimit)
         do {
             let result = try await body(caller)
             await caller.shutdown()
@@ -18,7 +22,7 @@ import Testing
 
     private func exchange(
         _ url: String, _ body: String = "{}", redirects: HTTPExchange.Redirects = .none, isRepeatable: Bool = true,
-        bodyBytesMax: Int = 8 * 1_048_576, timeout: Int64 = 60
+        bodyBytesMax: Int = 8 * 1_048_576, timeout: Int64 = 600
     ) -> HTTPExchange {
         HTTPExchange(
             method: "POST", url: url, headers: [("X-Mine", "1")], body: Array(body.utf8), bodyBytesMax: bodyBytesMax,
@@ -64,6 +68,19 @@ import Testing
                 _ = try await caller.send(exchange(mock.url, "second")).get()
                 #expect(mock.requests.map(\.text) == ["first", "second", "second"])
                 #expect(mock.requests.map(\.connection) == [1, 1, 2])
+            }
+        }
+    }
+
+    @Test func `an app that dies at work on a connection that was used before is not asked again`() async throws {
+        try await MockApp.run({ $0.text == "second" ? .close : .answer(200, "{}") }) { mock in
+            // Whatever time there is between the request and the end of the connection counts as work.
+            try await withCaller(staleLimit: .zero) { caller in
+                _ = try await caller.send(exchange(mock.url, "first")).get()
+                let result = await caller.send(exchange(mock.url, "second"))
+                #expect(throws: HTTPTrouble.closedBeforeAnswer) { try result.get() }
+                #expect(mock.requests.map(\.text) == ["first", "second"])
+                #expect(mock.requests.map(\.connection) == [1, 1])
             }
         }
     }
@@ -163,6 +180,39 @@ import Testing
         #expect(requests.isEmpty)
     }
 
+    // MARK: - The end
+
+    @Test(.timeLimit(.minutes(1))) func `a request after the shutdown is told so`() async throws {
+        let caller = HTTPCaller()
+        await caller.shutdown()
+        for isRepeatable in [true, false] {
+            let result = await caller.send(exchange("http://localhost:1/", isRepeatable: isRepeatable))
+            #expect(throws: HTTPTrouble.stopped) { try result.get() }
+        }
+    }
+
+    @Test func `a connection that is being made holds up no shutdown`() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let greeted = group.any().makePromise(of: (any Channel).self)
+        // It takes connections and says nothing, so that no handshake comes to an end.
+        let silent = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(SilentHandler(greeted: greeted))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let caller = HTTPCaller(stopTime: .milliseconds(1))
+        async let result = caller.send(exchange("https://127.0.0.1:\(silent.localAddress?.port ?? 0)/"))
+        let connection = try await greeted.futureResult.get()
+        await caller.shutdown()
+        #expect(connection.isActive)
+        let ended = await result
+        #expect(throws: HTTPTrouble.stopped) { try ended.get() }
+        try await connection.close()
+        try await silent.close()
+    }
+
     // MARK: - Redirects
 
     @Test(arguments: [307, 308])
@@ -223,6 +273,22 @@ import Testing
         #expect(try result.get().body == Array(#"{"a":1}"#.utf8))
     }
 
+    @Test(arguments: ["zstd", "br", "gzip, br", "UTF-8"])
+    func `an answer with an encoding that is not known is not taken for text`(encoding: String) async throws {
+        let (result, _) = try await send({ exchange($0) }) { _ in
+            .answer(200, "abc", headers: [("Content-Encoding", encoding)])
+        }
+        #expect(throws: HTTPTrouble.unknownEncoding(encoding)) { try result.get() }
+    }
+
+    @Test(arguments: [["identity"], ["Identity", "identity"], []])
+    func `an answer that is not encoded is taken as it is`(encodings: [String]) async throws {
+        let (result, _) = try await send({ exchange($0) }) { _ in
+            .answer(200, "abc", headers: encodings.map { ("Content-Encoding", $0) })
+        }
+        #expect(try result.get().body == Array("abc".utf8))
+    }
+
     @Test func `a damaged compressed answer is garbage`() async throws {
         let (result, _) = try await send({ exchange($0) }) { _ in
             .answer(status: 200, headers: [("Content-Encoding", "gzip")], body: Array("no gzip at all".utf8))
@@ -267,5 +333,20 @@ import Testing
             .answer(status: 200, headers: [("Content-Encoding", "gzip")], body: bomb)
         }
         #expect(throws: HTTPTrouble.tooLarge) { try result.get() }
+    }
+}
+
+/// Answers nothing, and says when something has come.
+private final class SilentHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let greeted: EventLoopPromise<any Channel>
+
+    init(greeted: EventLoopPromise<any Channel>) {
+        self.greeted = greeted
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        greeted.succeed(context.channel)
     }
 }

@@ -82,6 +82,32 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func `a request to register that hangs holds up no stop`() async throws {
+        try await MockApp.run({ _ in .hang }) { mock in
+            try await HostHarness.run(urls: [mock.url], { $0.stopTime = 600_000 }) { harness in
+                let loop = Task { try await harness.host.run() }
+                await mock.waitForRequests(1)
+                loop.cancel()
+                await #expect(throws: CancellationError.self) { try await loop.value }
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a registration that is not written holds up no stop`() async throws {
+        let body = #"{"app_id":"shop","functions":[\#(wireFunction())],"sdk":"go:v1"}"#
+        try await MockApp.run({ _ in .answer(200, body, headers: [("X-Inngest-Sync-Kind", "in_band")]) }) { mock in
+            try await HostHarness.run(urls: [mock.url], { $0.stopTime = 1 }) { harness in
+                harness.store.hold()
+                let loop = Task { try await harness.host.run() }
+                await harness.store.waitForHeld()
+                loop.cancel()
+                await #expect(throws: CancellationError.self) { try await loop.value }
+                #expect(harness.log.texts(.warning).contains { $0.contains("still under way at the stop") })
+                harness.store.release()
+            }
+        }
+    }
+
     @Test func `what an app answers and cannot be used is said with the reason`() async throws {
         let body = #"{"app_id":"shop","functions":[\#(wireFunction(name: ""))],"sdk":"go:v1"}"#
         try await MockApp.run({ _ in .answer(200, body, headers: [("X-Inngest-Sync-Kind", "in_band")]) }) { mock in

@@ -23,10 +23,18 @@ final class HTTPCaller: Sendable {
 
     private let pooled: HTTPClient
     private let fresh: HTTPClient
+    private let stopTime: TimeAmount
     let group: any EventLoopGroup
 
-    init(group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
+    /// - Parameters:
+    ///   - staleLimit: how soon after a request a connection that had been idle must end, for the request to be sent again.
+    ///   - stopTime: how long `shutdown` may take.
+    init(
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, staleLimit: TimeAmount = .milliseconds(100),
+        stopTime: TimeAmount = .seconds(1)
+    ) {
         self.group = group
+        self.stopTime = stopTime
         var configuration = HTTPClient.Configuration()
         configuration.redirectConfiguration = .disallow
         configuration.timeout = HTTPClient.Configuration.Timeout(connect: .seconds(10))
@@ -37,15 +45,26 @@ final class HTTPCaller: Sendable {
         configuration.httpVersion = .http1Only
         var single = configuration
         single.maximumUsesPerConnection = 1
-        configuration.http1_1ConnectionDebugInitializer = { StaleConnectionHandler.add(to: $0) }
+        configuration.http1_1ConnectionDebugInitializer = { StaleConnectionHandler.add(to: $0, limit: staleLimit) }
         pooled = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
         fresh = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: single)
     }
 
     /// Gives up all requests under way.
+    ///
+    /// The clients wait for connections that are being made, which may take as long as a host does not answer. After
+    /// `stopTime` they are left to it.
     func shutdown() async {
-        try? await pooled.shutdown()
-        try? await fresh.shutdown()
+        let end = LimitedWait()
+        let limit = group.any().scheduleTask(in: stopTime) { end.end(isDone: false) }
+        Task { [pooled, fresh] in
+            async let first: Void? = try? pooled.shutdown()
+            async let second: Void? = try? fresh.shutdown()
+            _ = await (first, second)
+            end.end(isDone: true)
+        }
+        _ = await end.wait()
+        limit.cancel()
     }
 
     /// Makes the request; `done` is called once, on a thread of the group or on this one.
@@ -115,7 +134,10 @@ final class HTTPCaller: Sendable {
             let request = try HTTPClient.Request(
                 url: url, method: HTTPMethod(rawValue: exchange.method), headers: headers,
                 body: exchange.body.isEmpty ? nil : .byteBuffer(ByteBuffer(bytes: exchange.body)))
-            journey.giveUp.started(client.execute(request: request, delegate: collector, deadline: journey.deadline))
+            let task = client.execute(request: request, delegate: collector, deadline: journey.deadline)
+            // A client that is shut down tells its delegate nothing.
+            task.futureResult.whenFailure { collector.fail($0) }
+            journey.giveUp.started(task)
         } catch {
             collector.fail(error)
         }

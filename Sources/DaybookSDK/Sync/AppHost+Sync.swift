@@ -3,14 +3,35 @@ import DaybookSystem
 import DaybookValues
 import DaybookWire
 import Logging
+import NIOCore
 import Synchronization
 
 extension AppHost {
     /// Asks apps to register, round after round, and looks for new ones on this machine, until its task is cancelled.
     ///
-    /// An app that hangs is waited for by nobody but its own next round.
+    /// An app that hangs is waited for by nobody but its own next round. Nor is a registration under way once the task is
+    /// cancelled, for longer than `AppHostSettings.stopTime`.
     /// - Throws: `CancellationError`.
     package func run() async throws {
+        let end = LimitedWait()
+        let rounds = Task {
+            defer { end.end(isDone: true) }
+            try await askInRounds()
+        }
+        let isDone = await withTaskCancellationHandler {
+            await end.wait()
+        } onCancel: {
+            rounds.cancel()
+            caller.group.any().scheduleTask(in: .milliseconds(settings.stopTime)) { end.end(isDone: false) }
+        }
+        guard isDone else {
+            logger.warning("a registration was still under way at the stop; it is not waited for")
+            throw CancellationError()
+        }
+        try await rounds.value
+    }
+
+    private func askInRounds() async throws {
         let interval = Int64(max(1, settings.pollInterval ?? 5)) * 1_000
         try await withThrowingDiscardingTaskGroup { group in
             var missedPorts: [Int: Int] = [:]

@@ -9,6 +9,9 @@ final class FakeStore: AppStore {
         var apps: [String: (config: AppConfig, functions: [FunctionConfig])] = [:]
         var refusal: Refusal?
         var registrations = 0
+        var isHeld = false
+        var held: [CheckedContinuation<Void, Never>] = []
+        var watchers: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Mutex(State())
@@ -19,7 +22,43 @@ final class FakeStore: AppStore {
 
     func refuse(_ refusal: Refusal?) { state.withLock { $0.refusal = refusal } }
 
+    /// From now on registrations wait for `release`, cancelled or not.
+    func hold() { state.withLock { $0.isHeld = true } }
+
+    /// Returns once a registration waits.
+    func waitForHeld() async {
+        await withCheckedContinuation { continuation in
+            let isReady = state.withLock { state in
+                if state.held.isEmpty { state.watchers.append(continuation) }
+                return !state.held.isEmpty
+            }
+            if isReady { continuation.resume() }
+        }
+    }
+
+    func release() {
+        let held = state.withLock { state in
+            defer { state.held = [] }
+            state.isHeld = false
+            return state.held
+        }
+        for continuation in held { continuation.resume() }
+    }
+
+    private func passHold() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let ready: [CheckedContinuation<Void, Never>] = state.withLock { state in
+                guard state.isHeld else { return [continuation] }
+                defer { state.watchers = [] }
+                state.held.append(continuation)
+                return state.watchers
+            }
+            for continuation in ready { continuation.resume() }
+        }
+    }
+
     func register(_ app: AppConfig, functions: [FunctionConfig]) async throws(Refusal) -> Bool {
+        await passHold()
         let result: Result<Bool, Refusal> = state.withLock { state in
             if let refusal = state.refusal { return .failure(refusal) }
             if let problem = functions.compactMap(\.problem).first { return .failure(.invalidFunction(problem)) }

@@ -142,7 +142,6 @@ def test_an_invoke_of_an_unknown_uuid(app: MockApp) -> None:
     assert "could not find function with ID" in app.ended("by-uuid")["output"]["error"]["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="over a connection that has served before, the call is repeated uncounted")
 def test_an_app_that_dies_at_work_has_had_an_attempt(app: MockApp) -> None:
     assert [call.attempt for call in app.completed("dies-at-work")] == [0, 0, 1]
 

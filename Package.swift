@@ -146,7 +146,8 @@ let package = Package(
         .testTarget(
             name: "DaybookSDKTests",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookSystem",
+                "Daybook", "DaybookCore", "DaybookFakes", "DaybookJournal", "DaybookNode", "DaybookSDK",
+                "DaybookSystem",
                 "DaybookTesting", "DaybookValues", "DaybookWire",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
@@ -187,7 +188,8 @@ let package = Package(
         .testTarget(
             name: "DaybookServerTests",
             dependencies: [
-                "Daybook", "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookServer", "DaybookSystem",
+                "Daybook", "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookServer",
+                "DaybookSystem",
                 "DaybookValues", "DaybookWire", .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

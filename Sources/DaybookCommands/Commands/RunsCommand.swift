@@ -50,7 +50,9 @@ struct RunsCommand: AsyncParsableCommand {
                 ("status", status.isEmpty ? nil : status.map(\.rawValue).joined(separator: ",")),
                 ("function", function), ("since", instant?.rfc3339), ("cursor", cursor),
             ])
-            guard let answer = try await client.request(.get, "/api/runs" + page) else { return try storedRows(instant) }
+            guard let answer = try await client.request(.get, "/api/runs" + page) else {
+                return try storedRows(instant)
+            }
             answer.member("data")?.forEachElement { row in
                 rows.append(row)
                 return true

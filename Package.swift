@@ -80,6 +80,7 @@ let package = Package(
                 "DaybookCore", "DaybookJournal", "DaybookNode", "DaybookSDK", "DaybookSystem", "DaybookValues",
                 "DaybookWire",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -63,6 +63,8 @@ struct APIError: Error, Equatable {
         case .event:
             json.append(json: #"{"ids":[],"status":"#)
             json.append(json: status.code)
+            // Who may not send is told in the words of another part of the server that SDKs know.
+            if status == .unauthorized || status == .serviceUnavailable { json.append(json: ##","message":"""##) }
             json.append(json: #","error":"#)
             json.append(jsonString: message)
         }

@@ -75,8 +75,12 @@ class Server:
         :returns: how many runs are unfinished when the time is up; None when it came to rest."""
         deadline, left = time.monotonic() + seconds, -1
         while time.monotonic() < deadline and self.process.poll() is None:
-            left = self.get("/health")["unfinishedRuns"]
+            # Files first: one that is gone by then is committed, so that its runs are among those that are counted after.
             waiting = [name for name in os.listdir(self.data / "inbox") if not name.startswith(".") and name != "rejected"]
+            claimed = self.data / "inbox" / ".claimed"
+            if claimed.exists():
+                waiting += os.listdir(claimed)
+            left = self.get("/health")["unfinishedRuns"]
             if left == 0 and not waiting:
                 return None
             time.sleep(0.02)

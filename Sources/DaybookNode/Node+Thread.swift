@@ -89,7 +89,7 @@ extension Node {
     /// Whether the code of any run is loaded. Writer.
     package var hasLoadedRuns: Bool { !live.isEmpty || hasRemoteCalls }
 
-    private var hasRemoteCalls: Bool { remotes.values.contains { !$0.calls.isEmpty } }
+    private var hasRemoteCalls: Bool { remotes.values.contains(where: \.isAwaitingAnswer) }
 
     /// Writer.
     private func beginDrain() {
@@ -98,7 +98,7 @@ extension Node {
         while waitingRuns.popFirst() != nil {}
         remoteCalls.removeAllWaiting()
         // Answers of calls under way are still recorded.
-        for run in remotes.values.filter(\.calls.isEmpty) { forget(run) }
+        for run in remotes.values.filter({ !$0.isAwaitingAnswer }) { forget(run) }
         // A result decided now is not handed out any more, so no run may be recorded as waiting.
         parkable = []
         // Nobody gets a slot any more either.

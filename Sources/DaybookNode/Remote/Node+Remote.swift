@@ -195,10 +195,12 @@ extension Node {
         if let sdk = update.sdk { run.sdk = sdk }
         if update.forcesPlan { run.forcesPlan = true }
         if update.isRace { run.isRace = true }
-        if update.changes.isEmpty, update.call != nil, !update.pausesDiscovery {
+        if update.isProgress || update.pausesDiscovery {
+            run.emptyRounds = 0
+        } else if update.call != nil {
             run.emptyRounds += 1
             // What it waits for brings the next call.
-            if run.branches.isEmpty { run.hasNews = true }
+            if update.changes.isEmpty, run.branches.isEmpty { run.hasNews = true }
         }
         for change in update.changes {
             switch change {
@@ -231,7 +233,7 @@ extension Node {
     func pump(_ run: RemoteRun) {
         guard run.isLive, !run.isLoading else { return }
         guard !run.isHeld, !isDraining else {
-            if run.calls.isEmpty { forget(run) }
+            if !run.isAwaitingAnswer { forget(run) }
             return
         }
         run.plan()
@@ -360,7 +362,7 @@ extension Node {
             return
         }
         if run.limitsCalls, run.slots > 0 { slotNews.append(.remoteIdle(run)) }
-        guard run.quietSince == nil else { return }
+        guard run.quietSince == nil, !run.isAwaitingAnswer else { return }
         let now = nowNanoseconds
         run.quietSince = now
         quietRemotes.append((run, now))
@@ -424,7 +426,7 @@ extension Node {
     func holdRemotes(_ function: String) {
         for run in remotes.values.filter({ $0.functionID == function }).sorted(by: { $0.id < $1.id }) {
             run.isHeld = true
-            if run.calls.isEmpty { forget(run) }
+            if !run.isAwaitingAnswer { forget(run) }
         }
     }
 

@@ -28,6 +28,17 @@ struct RemoteUpdate {
     /// It is over a limit, and is about to be ended for that: nothing more is called.
     var isOver = false
     var reply: (@Sendable () -> Void)?
+
+    /// Whether something got further. That a step is planned, or follows, is only said: it can be said for ever.
+    var isProgress: Bool {
+        changes.contains { change in
+            switch change {
+            case .settled, .pausing: true
+            case .branch(let branch): !branch.isPlanned
+            case .deferred: false
+            }
+        }
+    }
 }
 
 // What answers of apps mean: ops become commands of the core, all of one answer in one batch. Writer.
@@ -99,10 +110,8 @@ extension Node {
             guard !update.isEnd else { return }
             take(op, outcome, call, run, isAlone: parallel <= 1, &update, at: time)
         }
-        guard !update.isEnd, update.changes.isEmpty,
-            run.branches.isEmpty || run.branches.count == 1 && call.target != nil,
-            run.emptyRounds >= Self.emptyRoundsMax
-        else { return }
+        guard !update.isEnd, !update.isProgress, run.emptyRounds >= Self.emptyRoundsMax else { return }
+        update.changes = []
         let message =
             "the app was called \(run.emptyRounds) times in a row and reported nothing new; each call looked for what comes next in the function"
         failed(
@@ -152,11 +161,11 @@ extension Node {
                     timeout: max(length, 1), user: user, version: version),
                 run, &update, at: time)
         case .gateway(let request):
-            guard !run.decided.contains(op.key) else { return }
+            guard mayRequest(op.key, run) else { return }
             update.changes.append(
                 .branch(RemoteRun.Branch(key: op.key, wireID: op.wireID, kind: .fetch(request), state: .ready)))
         case .aiGateway(let request):
-            guard !run.decided.contains(op.key) else { return }
+            guard mayRequest(op.key, run) else { return }
             update.changes.append(
                 .branch(RemoteRun.Branch(key: op.key, wireID: op.wireID, kind: .infer(request), state: .ready)))
         case .runComplete(let data): end(run, .returned(output: data), &update, at: time)
@@ -286,6 +295,12 @@ extension Node {
             op, .wait,
             .wait(run: run.id, key: op.key, event: event, matches: [], condition: condition, timeout: length), run,
             &update, at: time)
+    }
+
+    /// Whether the step is neither recorded nor being requested.
+    private func mayRequest(_ key: String, _ run: RemoteRun) -> Bool {
+        guard !run.decided.contains(key) else { return false }
+        return run.branchIndex(key).map { run.branches[$0].isPlanned } ?? true
     }
 
     /// Whether the step is neither recorded nor waited for.

@@ -91,7 +91,7 @@ final class RemoteRun {
     var discoveryAttempt = 0
     /// Something is over that the app does not know of.
     var hasNews = false
-    /// Calls in a row that brought nothing new.
+    /// Answers in a row by which nothing got any further.
     var emptyRounds = 0
     /// The function was paused: nothing is called any more.
     var isHeld = false
@@ -137,19 +137,16 @@ final class RemoteRun {
     /// planned step may turn out to be a request or a wait when the app is called for it.
     func add(_ branch: Branch) {
         guard let index = branchIndex(branch.key) else {
-            emptyRounds = 0
             branches.append(branch)
             return
         }
         guard case .planned = branches[index].kind, !branch.isPlanned else { return }
-        emptyRounds = 0
         branches[index].kind = branch.kind
         if case .called = branches[index].state { branches[index].state = branch.state }
     }
 
     /// The step is tried again, when the core says so.
     func pause(_ key: String, attempt: Int, isImmediate: Bool) {
-        emptyRounds = 0
         if let index = branchIndex(key) {
             branches[index].state = .pausing
             branches[index].attempt = attempt
@@ -181,6 +178,14 @@ final class RemoteRun {
 
     /// Whether there is nothing to call, with all that is known.
     var isIdle: Bool { calls.isEmpty && nextCall() == nil }
+
+    /// Whether an answer is on its way: of the app, or to a request that the server makes itself.
+    var isAwaitingAnswer: Bool {
+        if !calls.isEmpty { return true }
+        return branches.contains { branch in
+            if case .called = branch.state { true } else { false }
+        }
+    }
 
     /// Decides whether what has happened calls for a discovery.
     func plan() {

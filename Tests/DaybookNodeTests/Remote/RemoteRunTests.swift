@@ -349,6 +349,41 @@ import Testing
         #expect(try world.status(run) == .completed)
     }
 
+    @Test func `a request in the place of a step that takes minutes is waited for, also at a stop`() throws {
+        let world = try RemoteWorld(
+            ScriptedApp(gateway: { _ in nil }) { request, _ in
+                request.steps.isEmpty ? .ops(.fetch("f")) : .returned("1")
+            })
+        let run = try world.send()
+        world.advance(300)
+        #expect(world.app.fetches.count == 1)
+        world.app.answerRequest(.completed(Array("5".utf8)))
+        world.settle()
+        #expect(world.lastSteps == [#"f={"data":5}"#])
+        #expect(try world.status(run) == .completed)
+
+        let stopped = try world.send()
+        world.machine.node.requestDrain()
+        world.settle()
+        #expect(world.machine.node.hasLoadedRuns)
+        world.app.answerRequest(.completed(Array("6".utf8)))
+        world.settle()
+        #expect(!world.machine.node.hasLoadedRuns)
+        try world.restart()
+        #expect(world.app.fetches.count == 2)
+        #expect(try world.status(stopped) == .completed)
+    }
+
+    @Test func `an app that plans one step for ever, or defers for ever, is not called for ever`() throws {
+        for ops in [[WireOp.planned("p")], [.deferAdd("d", "shop-none")]] {
+            let world = try RemoteWorld(
+                [RemoteWorld.function(retries: 0)], ScriptedApp { _, _ in CallOutcome(.ops(ops), version: 2) })
+            let run = try world.send()
+            #expect(try world.status(run) == .failed)
+            #expect(world.app.requests.count < 60)
+        }
+    }
+
     // MARK: - Crashes and cold runs
 
     @Test func `after a crash no recorded step runs again, and what was planned is found again`() throws {

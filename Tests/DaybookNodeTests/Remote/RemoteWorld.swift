@@ -20,14 +20,17 @@ final class ScriptedApp: CallDriver {
         var most = 0
         var fetches: [GatewayRequest] = []
         var inferences: [AIGatewayRequest] = []
+        var openRequests: [@Sendable (GatewayOutcome) -> Void] = []
     }
     private let state = Mutex(State())
     private let script: Script
-    private let gateway: @Sendable (_ number: Int) -> GatewayOutcome
+    private let gateway: @Sendable (_ number: Int) -> GatewayOutcome?
 
-    /// - Parameter script: nil leaves the call open until `answer`. `number` counts the calls from 0.
+    /// - Parameters:
+    ///   - gateway: what comes of requests in the place of steps; nil leaves one open until `answerRequest`.
+    ///   - script: nil leaves the call open until `answer`. `number` counts the calls from 0.
     init(
-        gateway: @escaping @Sendable (_ number: Int) -> GatewayOutcome = { _ in .completed(Array("null".utf8)) },
+        gateway: @escaping @Sendable (_ number: Int) -> GatewayOutcome? = { _ in .completed(Array("null".utf8)) },
         _ script: @escaping Script
     ) {
         self.script = script
@@ -51,15 +54,23 @@ final class ScriptedApp: CallDriver {
             state.fetches.append(request)
             return state.fetches.count - 1
         }
-        reply(gateway(number))
+        answer(number, reply)
     }
+
+    private func answer(_ number: Int, _ reply: @escaping @Sendable (GatewayOutcome) -> Void) {
+        if let outcome = gateway(number) { return reply(outcome) }
+        state.withLock { $0.openRequests.append(reply) }
+    }
+
+    /// Answers the oldest open request in the place of a step.
+    func answerRequest(_ outcome: GatewayOutcome) { state.withLock { $0.openRequests.removeFirst() }(outcome) }
 
     func infer(_ request: AIGatewayRequest, reply: @escaping @Sendable (GatewayOutcome) -> Void) {
         let number = state.withLock { state in
             state.inferences.append(request)
             return state.inferences.count - 1
         }
-        reply(gateway(number))
+        answer(number, reply)
     }
 
     /// All calls, in order.
